@@ -1,0 +1,1 @@
+"""Facts and small tools that every room may use. Imports the standard library only."""
