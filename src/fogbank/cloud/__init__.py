@@ -1,0 +1,1 @@
+"""The local cloud: request -> codec -> service -> record; record -> rule -> machine -> record."""
