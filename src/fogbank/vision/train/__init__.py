@@ -1,0 +1,38 @@
+"""Training: `main()` is a whole training job. A project's `train.py` needs nothing but a call.
+
+Comes in: hyperparameters as arguments, pictures in the job's channels. Goes out: the model folder,
+`evaluation.json`, metric lines on standard output.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from fogbank.vision.contract import job_folders
+from fogbank.vision.errors import WorkloadError
+from fogbank.vision.train.arguments import parse
+from fogbank.vision.train.run import run
+
+__all__ = ["main"]
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Train, in the folders that the environment names.
+
+    Raises:
+        SystemExit: the input is wrong; with one sentence on standard error and exit status 1, so
+            that a script which only calls `main()` fails as a job, too.
+    """
+    try:
+        arguments = parse(sys.argv[1:] if argv is None else argv)
+        for note in arguments.notes:
+            _say(note)
+        run(arguments.config, job_folders(os.environ), _say)
+    except WorkloadError as error:
+        raise SystemExit(f"error: {error}") from error
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)  # a job's log is read while it runs
