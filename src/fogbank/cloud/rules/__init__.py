@@ -1,0 +1,1 @@
+"""What should happen next. Pure: (record, observation, now) -> decision and its reason."""

@@ -1,0 +1,1 @@
+"""CloudWatch metrics: measurements in, statistics by period out."""

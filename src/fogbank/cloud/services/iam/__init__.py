@@ -1,0 +1,1 @@
+"""Identity and Access Management: who exists and what their policies say. Evaluates nothing."""

@@ -1,0 +1,32 @@
+"""SageMaker's control plane: training jobs, models, endpoint configurations, endpoints, tags.
+
+Each room validates what the model cannot, writes intent as records and reads records back; it
+starts nothing. `rooms` makes them all.
+"""
+
+from __future__ import annotations
+
+from fogbank.cloud.ports import Objects, Records
+from fogbank.cloud.services.sagemaker.endpoint_configs import EndpointConfigs
+from fogbank.cloud.services.sagemaker.endpoints import Endpoints
+from fogbank.cloud.services.sagemaker.models import Models
+from fogbank.cloud.services.sagemaker.refusals import RoleExists
+from fogbank.cloud.services.sagemaker.tags import TagRoom
+from fogbank.cloud.services.sagemaker.training import TrainingJobs
+from fogbank.core.arn import Scope
+
+
+def rooms(
+    *, records: Records, scope: Scope, objects: Objects, role_exists: RoleExists
+) -> tuple[object, ...]:
+    """Every room of the service, for `services.base.dispatch_table`.
+
+    role_exists: whether IAM has a role of that ARN.
+    """
+    return (
+        TrainingJobs(records=records, scope=scope, objects=objects, role_exists=role_exists),
+        Models(records=records, scope=scope, objects=objects, role_exists=role_exists),
+        EndpointConfigs(records=records, scope=scope),
+        Endpoints(records=records, scope=scope),
+        TagRoom(records=records),
+    )

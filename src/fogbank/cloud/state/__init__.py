@@ -1,0 +1,1 @@
+"""Where things are kept: SQLite for records, metrics and the trail; files for objects and logs."""
