@@ -1,0 +1,253 @@
+"""The composition root: the one file that knows every concrete class.
+
+`build` puts a cloud together on one folder; `Cloud.start` takes up what an earlier run left,
+`Cloud.stop` puts everything away.
+
+    <home>/credentials.json   keys of root and of the notebook role's session (0600)
+    <home>/records.db         what exists          <home>/telemetry.db  metrics and the trail
+    <home>/s3/  <home>/logs/  contents of objects and of log streams
+    <home>/instances/         folders of running instances
+    <home>/torch/             pretrained weights that jobs and endpoints share
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from importlib.metadata import version
+from pathlib import Path
+
+from fogbank.cloud.authentication import Authenticator
+from fogbank.cloud.codec.model import service_model
+from fogbank.cloud.gateway import Gateway
+from fogbank.cloud.machines.hosting import Endpoints
+from fogbank.cloud.machines.image_map import ImageMap
+from fogbank.cloud.machines.placement import choose
+from fogbank.cloud.machines.process import ProcessEngine, mounts_work
+from fogbank.cloud.machines.router import Router
+from fogbank.cloud.machines.shares import Shares, this_host
+from fogbank.cloud.machines.site import Site
+from fogbank.cloud.machines.training import TrainingJobs
+from fogbank.cloud.ports import Keyring
+from fogbank.cloud.records.iam import Role
+from fogbank.cloud.records.identity import AccessKey
+from fogbank.cloud.rules.authorization import root_and_role_sessions
+from fogbank.cloud.services import s3, sagemaker
+from fogbank.cloud.services.base import Handler, dispatch_table
+from fogbank.cloud.services.cloudwatch import service as cloudwatch
+from fogbank.cloud.services.iam import service as iam
+from fogbank.cloud.services.iam.bootstrap import ensure_notebook_role
+from fogbank.cloud.services.logs import service as logs
+from fogbank.cloud.services.sagemaker_runtime.invoke import EndpointInvocations
+from fogbank.cloud.services.sts import service as sts
+from fogbank.cloud.state.database import Database
+from fogbank.cloud.state.keyring import RecordsKeyring
+from fogbank.cloud.state.log_store import LogStore
+from fogbank.cloud.state.metric_store import MetricStore
+from fogbank.cloud.state.objects import ObjectStore
+from fogbank.cloud.state.records import SqliteRecords
+from fogbank.cloud.state.trail import Trail
+from fogbank.core.arn import Scope
+from fogbank.core.clock import Clock
+
+log = logging.getLogger("fogbank.cloud")
+
+FLUSH_EVERY_S = 1.0
+NOTEBOOK_SESSION = timedelta(days=30)
+"""How long the credentials of `fogbank env` last at least half of; made anew at a start."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """host, port: where to listen; port 0 takes a free one."""
+
+    home: Path
+    host: str = "127.0.0.1"
+    port: int = 4566
+    scope: Scope = field(default_factory=Scope)
+    version: str = field(default_factory=lambda: version("fogbank"))
+
+    @property
+    def url(self) -> str:
+        """Where clients on this host find the cloud."""
+        host = "127.0.0.1" if self.host == "0.0.0.0" else self.host  # noqa: S104 - only compared
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+    def on_port(self, port: int) -> Settings:
+        return replace(self, port=port)
+
+
+class Cloud:
+    """A cloud that has been put together."""
+
+    def __init__(
+        self,
+        *,
+        gateway: Gateway,
+        training: TrainingJobs,
+        hosting: Endpoints,
+        engine: ProcessEngine,
+        engine_reason: str,
+        flush: Callable[[], None],
+        close: Callable[[], None],
+        clock: Clock,
+    ) -> None:
+        self.gateway = gateway
+        self.engine_name = engine.name
+        self.engine_reason = engine_reason
+        self._training = training
+        self._hosting = hosting
+        self._engine = engine
+        self._flush = flush
+        self._close = close
+        self._clock = clock
+        self._flushing: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Take up jobs and endpoints where an earlier run left them."""
+        self._flushing = asyncio.create_task(self._flush_regularly(), name="flush")
+        await self._hosting.start()
+        await self._training.start()
+
+    async def stop(self) -> None:
+        """End every instance, write what is in memory, close the files."""
+        await asyncio.gather(self._training.stop(), self._hosting.stop())
+        await self._engine.stop()
+        if self._flushing is not None:
+            self._flushing.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._flushing
+        self._flush()
+        self._close()
+
+    async def _flush_regularly(self) -> None:
+        while True:
+            await self._clock.sleep(FLUSH_EVERY_S)
+            try:
+                self._flush()
+            except Exception:  # a full disk must not end the flushing for good
+                log.exception("metrics and the trail could not be written")
+
+
+async def build(settings: Settings, clock: Clock) -> Cloud:
+    """Open the folder (made where it is missing) and put the cloud together."""
+    home, scope = settings.home, settings.scope
+    for name in ("s3", "logs", "instances", "torch", "overlays"):
+        (home / name).mkdir(parents=True, exist_ok=True)
+    database = Database(home / "records.db")
+    telemetry = Database(home / "telemetry.db", schema="telemetry", synchronous="NORMAL")
+    records = SqliteRecords(database)
+    keyring = RecordsKeyring(records, scope)
+    objects = ObjectStore(database, records, home / "s3", clock)
+    log_store = LogStore(home / "logs", records, scope, clock)
+    metrics = MetricStore(telemetry, clock)
+    trail = Trail(telemetry)
+
+    role = ensure_notebook_role(records, scope, clock.now())
+    _write_credentials(home, keyring, keyring.ensure_root_key(clock.now()), role, clock)
+
+    can_mount, engine_reason = await mounts_work(clock, home / "instances")
+    engine = ProcessEngine(clock, os.environ, can_mount=can_mount)
+    strategy, strategy_reason = choose(can_mount=can_mount, folder=home / "instances")
+    site = Site(
+        engine=engine,
+        objects=objects,
+        logs=log_store,
+        keyring=keyring,
+        clock=clock,
+        # Clouds that run side by side give their instances addresses of different networks.
+        shares=Shares(this_host(), network=1 + settings.port % 254),
+        images=ImageMap(search_path=os.environ.get("PATH", os.defpath)),
+        home=home,
+        endpoint_url=settings.url,
+        scope=scope,
+        strategy=strategy,
+    )
+    router = Router(metrics, clock)
+    rooms: Mapping[str, Sequence[object]] = {
+        "sts": sts.rooms(records, keyring),
+        "iam": iam.rooms(records, keyring, scope),
+        "s3": s3.rooms(records, objects, scope, clock),
+        "logs": logs.rooms(records, log_store, scope),
+        "cloudwatch": cloudwatch.rooms(metrics),
+        "sagemaker": sagemaker.rooms(
+            records=records,
+            scope=scope,
+            objects=objects,
+            role_exists=lambda arn: any(role.arn == arn for role in records.all(Role)),
+        ),
+        "sagemaker-runtime": (EndpointInvocations(invoker=router, records=records, scope=scope),),
+    }
+    services: dict[str, Mapping[str, Handler]] = {
+        name: dispatch_table(service_model(name).operation_names, found)
+        for name, found in rooms.items()
+    }
+
+    def flush() -> None:
+        metrics.flush()
+        trail.flush()
+
+    def close() -> None:
+        objects.close()
+        telemetry.close()
+        database.close()
+
+    return Cloud(
+        gateway=Gateway(
+            services=services,
+            authenticator=Authenticator(keyring, scope),
+            authorizer=root_and_role_sessions,
+            trail=trail,
+            clock=clock,
+        ),
+        training=TrainingJobs(records, metrics, site),
+        hosting=Endpoints(records, router, site),
+        engine=engine,
+        engine_reason=f"{engine_reason}; channels: {strategy} ({strategy_reason})",
+        flush=flush,
+        close=close,
+        clock=clock,
+    )
+
+
+def _write_credentials(
+    home: Path, keyring: Keyring, root: AccessKey, role: Role, clock: Clock
+) -> None:
+    """Make `<home>/credentials.json`, from which `fogbank env` takes its variables.
+
+    The session of an earlier start is kept while more than half of its time is left: shells that
+    use it go on working across restarts.
+    """
+    path = home / "credentials.json"
+    now = clock.now()
+    with contextlib.suppress(FileNotFoundError, ValueError, KeyError):
+        kept = json.loads(path.read_text())
+        key = keyring.find(kept["notebook"]["AccessKeyId"])
+        if key and key.expires and key.expires - now > NOTEBOOK_SESSION / 2:
+            return
+    session = keyring.issue_role_session(
+        role.arn, "fogbank", duration_s=int(NOTEBOOK_SESSION.total_seconds()), now=now
+    )
+    document = {
+        "root": {
+            "AccessKeyId": root.access_key_id,
+            "SecretAccessKey": root.secret_access_key,
+        },
+        "notebook": {
+            "AccessKeyId": session.access_key_id,
+            "SecretAccessKey": session.secret_access_key,
+            "SessionToken": session.session_token,
+            "Expiration": session.expires.isoformat(),
+            "RoleArn": role.arn,
+        },
+    }
+    temporary = path.with_suffix(".new")
+    temporary.touch(mode=0o600)
+    temporary.write_text(json.dumps(document, indent=2) + "\n")
+    temporary.replace(path)

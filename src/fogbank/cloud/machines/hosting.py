@@ -1,0 +1,263 @@
+"""Makes endpoints true: reconciles Endpoint records with replicas that serve.
+
+One task an endpoint. It shows the rule (`rules.endpoint.next_step`) what there is, writes the
+record that the rule returns, starts and stops what it says, tells the router who serves, and
+sleeps until something changes. A restart of the cloud is nothing special: no replicas are seen,
+so the rule starts them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from fogbank.cloud.machines.nofollow import remove_tree
+from fogbank.cloud.machines.reconcile import Reconciler
+from fogbank.cloud.machines.replica import Replica
+from fogbank.cloud.machines.replica_start import ReplicaStarter
+from fogbank.cloud.machines.router import RoutedVariant, Router
+from fogbank.cloud.machines.shares import Lease, demand_of
+from fogbank.cloud.machines.site import Site
+from fogbank.cloud.machines.threads import in_thread
+from fogbank.cloud.ports import Records
+from fogbank.cloud.records.hosting import Endpoint, Variant
+from fogbank.cloud.rules import endpoint as rule
+from fogbank.cloud.rules.routing import DEFAULT_STRATEGY, Strategy
+
+log = logging.getLogger("fogbank.hosting")
+
+
+@dataclass(slots=True)
+class _Trouble:
+    """What `rule.VariantSeen` tells about one deployed variant."""
+
+    failures: int = 0
+    last_failure: datetime | None = None
+    last_words: str = ""
+    refused: str | None = None
+
+
+StartReplica = Callable[[str, str, Variant, Lease, Callable[[], None]], Replica]
+"""(replica id, endpoint name, variant, lease, changed) -> a replica that starts itself."""
+
+
+class _Keeper:
+    """Keeps one endpoint as its record says."""
+
+    def __init__(
+        self,
+        name: str,
+        changed: asyncio.Event,
+        records: Records,
+        router: Router,
+        site: Site,
+        start_replica: StartReplica,
+    ) -> None:
+        self.name = name
+        self._records = records
+        self._router = router
+        self._shares = site.shares
+        self._clock = site.clock
+        self._start_replica = start_replica
+        self._replicas: dict[str, Replica] = {}
+        self._troubles: defaultdict[tuple[str, int], _Trouble] = defaultdict(_Trouble)
+        self._leaving: dict[asyncio.Task[None], Replica] = {}
+        self._wake = changed
+
+    async def run(self) -> None:
+        """Until the endpoint is gone, or has failed and nothing of it runs."""
+        try:
+            while (endpoint := self._records.get(Endpoint, self.name)) is not None:
+                self._wake.clear()
+                self._collect_ended()
+                now = self._clock.now()
+                decision = rule.next_step(endpoint, self._observe(), now)
+                if decision.endpoint != endpoint:
+                    log.info("endpoint %s: %s", self.name, decision.reason)
+                    self._records.put(decision.endpoint)
+                for stop in decision.stop:
+                    self._stop(stop, now)
+                self._route(decision.endpoint)
+                if decision.remove:
+                    if self._leaving:
+                        await asyncio.wait(self._leaving)
+                    self._records.delete(Endpoint, self.name)
+                    break
+                for start in decision.start:
+                    self._start(start)
+                if decision.endpoint.status == "Failed" and not self._replicas:
+                    break
+                await self._sleep(decision.wait_until)
+        finally:
+            self._router.remove_route(self.name)
+
+    async def _sleep(self, until: datetime | None) -> None:
+        if until is None:
+            await self._wake.wait()
+            return
+        seconds = max(0.0, (until - self._clock.now()).total_seconds())
+        alarm = asyncio.ensure_future(self._clock.sleep(seconds))
+        woken = asyncio.ensure_future(self._wake.wait())
+        try:
+            await asyncio.wait({alarm, woken}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            alarm.cancel()
+            woken.cancel()
+
+    def _observe(self) -> rule.Observation:
+        return rule.Observation(
+            replicas=tuple(
+                rule.ReplicaSeen(
+                    id=replica.id,
+                    variant=replica.variant.name,
+                    generation=replica.variant.generation,
+                    state=replica.state,
+                    since=replica.since,
+                )
+                for replica in self._replicas.values()
+            ),
+            variants=tuple(
+                rule.VariantSeen(
+                    variant=variant,
+                    generation=generation,
+                    failures=trouble.failures,
+                    last_failure=trouble.last_failure,
+                    last_words=trouble.last_words,
+                    refused=trouble.refused,
+                )
+                for (variant, generation), trouble in self._troubles.items()
+            ),
+        )
+
+    def _collect_ended(self) -> None:
+        """Forget replicas that ended by themselves, remember how; forgive where all is well."""
+        for replica in list(self._replicas.values()):
+            trouble = self._troubles[replica.variant.name, replica.variant.generation]
+            if replica.end is not None:
+                del self._replicas[replica.id]
+                trouble.failures += 1
+                trouble.last_failure = self._clock.now()
+                trouble.last_words = replica.end.words
+                if replica.end.refused:
+                    trouble.refused = replica.end.words
+                log.warning("endpoint %s: %s ended: %s", self.name, replica.id, replica.end.words)
+            elif replica.state == "healthy" and (
+                trouble.last_failure is None or replica.since > trouble.last_failure
+            ):
+                trouble.failures = 0
+
+    def _start(self, start: rule.Start) -> None:
+        demand = demand_of(start.variant.instance_type)
+        for lease in self._shares.lease(demand, start.count):
+            replica_id = f"i-{secrets.token_hex(8)}{secrets.randbelow(16):x}"
+            self._replicas[replica_id] = self._start_replica(
+                replica_id, self.name, start.variant, lease, self._wake.set
+            )
+
+    def _stop(self, stop: rule.Stop, now: datetime) -> None:
+        replica = self._replicas.pop(stop.replica_id)
+        log.info("endpoint %s: %s is stopped: %s", self.name, replica.id, stop.reason)
+        if stop.failed:
+            trouble = self._troubles[replica.variant.name, replica.variant.generation]
+            trouble.failures += 1
+            trouble.last_failure = now
+            trouble.last_words = stop.reason
+        leaving = asyncio.create_task(
+            replica.abandon() if stop.failed else replica.stop(), name=f"stop {replica.id}"
+        )
+        self._leaving[leaving] = replica
+        leaving.add_done_callback(self._leaving.pop)
+
+    def _route(self, endpoint: Endpoint) -> None:
+        if not endpoint.variants or endpoint.status == "Deleting":
+            self._router.remove_route(self.name)
+            return
+        self._router.set_route(
+            self.name,
+            [
+                RoutedVariant(
+                    variant.name,
+                    variant.current_weight,
+                    _strategy(variant),
+                    tuple(
+                        replica.routed
+                        for replica in self._replicas.values()
+                        if replica.state == "healthy"
+                        and replica.variant.name == variant.name
+                        and replica.variant.generation == variant.generation
+                    ),
+                )
+                for variant in endpoint.variants
+            ],
+        )
+
+    async def abandon(self) -> None:
+        """End every replica now, also those that let their requests end; the record stays."""
+        replicas = [*self._replicas.values(), *self._leaving.values()]
+        self._replicas.clear()
+        await asyncio.gather(*(replica.abandon() for replica in replicas))
+        if self._leaving:
+            await asyncio.wait(self._leaving)
+
+
+def _strategy(variant: Variant) -> Strategy:
+    routing: Mapping[str, Strategy] = (variant.settings or {}).get("RoutingConfig") or {}
+    return routing.get("RoutingStrategy", DEFAULT_STRATEGY)
+
+
+class Endpoints:
+    """All endpoints of the cloud. `start` begins to keep them, `stop` ends every replica."""
+
+    def __init__(self, records: Records, router: Router, site: Site) -> None:
+        self._records = records
+        self._router = router
+        self._site = site
+        self._start_replica = ReplicaStarter(site)
+        self._reconciler = Reconciler(
+            records,
+            Endpoint,
+            wants=lambda endpoint: endpoint.status != "Failed",
+            keep=self._keep,
+            broken=self._broken,
+        )
+
+    async def start(self) -> None:
+        """Ends what an earlier run left, then keeps every endpoint until `stop`."""
+        root = self._site.hosting_root
+        root.mkdir(parents=True, exist_ok=True)
+        for name in await self._site.engine.sweep(root):
+            log.warning("%s had survived the last run of the cloud and was ended", name)
+        for folder in root.iterdir():
+            await in_thread(remove_tree, folder)
+        self._reconciler.start()
+
+    async def stop(self) -> None:
+        """The records stay as they are: the next run starts the replicas again."""
+        await self._reconciler.stop()
+
+    async def _keep(self, name: str, changed: asyncio.Event) -> None:
+        keeper = _Keeper(
+            name, changed, self._records, self._router, self._site, self._start_replica
+        )
+        try:
+            await keeper.run()
+        finally:
+            await keeper.abandon()
+
+    def _broken(self, name: str, error: Exception) -> None:
+        endpoint = self._records.get(Endpoint, name)
+        if endpoint is not None:
+            reason = f"Fogbank could not keep the endpoint: {error!r}"
+            self._records.put(
+                replace(
+                    endpoint,
+                    status="Failed",
+                    failure_reason=reason[: rule.FAILURE_REASON_CHARS],
+                    modified=self._site.clock.now(),
+                )
+            )

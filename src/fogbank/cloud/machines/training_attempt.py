@@ -1,0 +1,426 @@
+"""One attempt of a training job: its folders, its instances, its output.
+
+In: a TrainingJob and the action that the rule (`rules.training_job`) wants now. Out: an
+Observation for the rule. The attempt decides nothing; it makes true what it is told, one effect
+at a time, and says what it sees.
+
+    <home>/instances/training/<job>/
+        algo-1/process.json        the engine's record
+        algo-1/ml/                 what the program knows as /opt/ml, and all of it that it sees
+        channels/algo-1/<channel>/ links to objects and the overlay's scratch (strategy `mount`)
+        staging/                   archives on their way to S3
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from fogbank.cloud.machines import archive, channels, nofollow, opt_ml, placement
+from fogbank.cloud.machines.archive import ArchiveError
+from fogbank.cloud.machines.channels import ChannelError, S3Location
+from fogbank.cloud.machines.checkpoints import Checkpoints
+from fogbank.cloud.machines.engine import EngineError, Instance, InstanceSpec, View
+from fogbank.cloud.machines.log_capture import LogCapture
+from fogbank.cloud.machines.metric_capture import MetricCapture
+from fogbank.cloud.machines.shares import Lease, demand_of
+from fogbank.cloud.machines.site import Site
+from fogbank.cloud.machines.threads import in_thread
+from fogbank.cloud.machines.training_output import TrainingOutput, Tree
+from fogbank.cloud.ports import StoredObject
+from fogbank.cloud.records.training_job import TrainingJob
+from fogbank.cloud.rules.training_job import (
+    FAILURE_REASON_CHARS,
+    GRACE_S,
+    Action,
+    InstanceExit,
+    Observation,
+    max_runtime_s,
+)
+
+LOG_GROUP = "/aws/sagemaker/TrainingJobs"
+TRAINING_IMAGE = "fogbank.images.training"
+_BASE = "ml"
+_SESSION_NAME = "SageMaker"
+_SESSION_RESERVE_S = 3600
+_DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_FAILURE_BYTES = 4 * FAILURE_REASON_CHARS
+
+
+@dataclass(slots=True)
+class _Host:
+    """One instance. instance: None until its program was started."""
+
+    number: int
+    folder: Path
+    lease: Lease
+    capture: LogCapture
+    views: list[View] = field(default_factory=list)
+    instance: Instance | None = None
+    watch: asyncio.Task[None] | None = None
+    ended: bool = False
+
+    @property
+    def name(self) -> str:
+        return opt_ml.host_name(self.number)
+
+    @property
+    def base(self) -> Path:
+        return self.folder / _BASE
+
+
+class Attempt:
+    """changed: called whenever the observation is another. host_restarted: see Observation."""
+
+    def __init__(
+        self,
+        job: TrainingJob,
+        site: Site,
+        metrics: MetricCapture,
+        changed: Callable[[], None],
+        *,
+        host_restarted: bool,
+    ) -> None:
+        self._job = job
+        self._site = site
+        self._metrics = metrics
+        self._changed = changed
+        self._host_restarted = host_restarted
+        self.folder = site.training_root / job.name
+        self._staging = self.folder / "staging"
+        self._folders = [
+            self.folder / opt_ml.host_name(number) for number in range(job.instance_count)
+        ]
+        self._trees: list[Tree] = [(folder, (_BASE,)) for folder in self._folders]
+        self._output = TrainingOutput(self._trees, self._staging, site.objects, self._say)
+        self._hosts: list[_Host] = []
+        self._effect: asyncio.Task[None] | None = None
+        self._effect_action: Action | None = None
+        self._signals: set[asyncio.Task[object]] = set()
+        self._checkpoints: Checkpoints | None = None
+        self._checkpoint_task: asyncio.Task[None] | None = None
+        self._prepared = self._downloaded = self._uploaded = False
+        self._exits: list[InstanceExit] = []
+        self._terminated: datetime | None = None
+        self._client_error: str | None = None
+        self._internal_error: str | None = None
+
+    # -- what is seen -----------------------------------------------------------------------------
+
+    @property
+    def _running(self) -> list[_Host]:
+        return [host for host in self._hosts if host.instance is not None and not host.ended]
+
+    @property
+    def _num_starting(self) -> int:
+        """Instances that are about to run: one may end before the next has been started."""
+        starting = self._effect_action == "run" and self._effect and not self._effect.done()
+        return sum(host.instance is None for host in self._hosts) if starting else 0
+
+    def observe(self) -> Observation:
+        """What the rule needs to know now. Raises what an effect died of, where that is a bug."""
+        if self._effect is not None and self._effect.done() and not self._effect.cancelled():
+            self._effect.result()
+        running = len(self._running) + self._num_starting
+        return Observation(
+            prepared=self._prepared,
+            downloaded=self._downloaded,
+            running=running,
+            exits=tuple(self._exits),
+            terminated=self._terminated,
+            has_model=running == 0 and self._output.has("model"),
+            uploaded=self._uploaded,
+            client_error=self._client_error,
+            internal_error=self._internal_error,
+            host_restarted=self._host_restarted,
+        )
+
+    # -- what is done -----------------------------------------------------------------------------
+
+    async def act(self, action: Action, *, with_model: bool = False) -> None:
+        """Begin to make it true; what is under way already goes on. Returns at once, except that an
+        effect of another kind is ended first."""
+        match action:
+            case "prepare":
+                await self._begin(action, self._prepare)
+            case "download":
+                await self._begin(action, self._download)
+            case "run":
+                await self._begin(action, self._run)
+            case "upload":
+                await self._begin(action, lambda: self._upload(with_model))
+            case "terminate":
+                await self._end_effect()  # whoever was not started yet will not be
+                if self._running:
+                    self._terminated = self._site.clock.now()
+                for host in self._running:
+                    assert host.instance is not None
+                    # The rule asks for `kill` when GRACE_S has passed; this is the safety net.
+                    self._signal(host.instance.terminate(GRACE_S))
+            case "kill":
+                for host in self._running:
+                    assert host.instance is not None
+                    self._signal(host.instance.kill())
+            case "wait":
+                pass
+            case "restart" | "release":
+                raise RuntimeError(f"{action} is not for an attempt, it ends one")
+
+    def _signal(self, sending: Coroutine[Any, Any, object]) -> None:
+        task = asyncio.create_task(sending, name=f"signal to {self._job.name}")
+        self._signals.add(task)
+        task.add_done_callback(self._signals.discard)
+
+    async def _begin(self, action: Action, effect: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        if self._effect_action == action:
+            return
+        await self._end_effect()
+        self._effect_action = action
+        self._effect = asyncio.create_task(
+            self._perform(effect()), name=f"{action} {self._job.name}"
+        )
+
+    async def _end_effect(self) -> None:
+        if self._effect is not None and not self._effect.done():
+            self._effect.cancel()
+            await asyncio.wait({self._effect})
+
+    async def _perform(self, effect: Coroutine[Any, Any, None]) -> None:
+        """Sort what goes wrong: the caller's doing, or the machine's."""
+        try:
+            await effect
+        except (ChannelError, ArchiveError, EngineError, LookupError) as error:
+            self._client_error = str(error)
+        except OSError as error:
+            if error.errno in _DISK_FULL:
+                self._client_error = (
+                    f"No space left on the disk of {self._site.home} while the job was in "
+                    f"{self._effect_action}. Free some and create the job again."
+                )
+            else:
+                self._internal_error = f"{type(error).__name__}: {error}"
+        finally:
+            self._changed()
+
+    async def end(self) -> None:
+        """End whatever goes on: effects, programs, uploads. All log lines are readable then."""
+        await self._end_effect()
+        await self._kill_all()
+        await self._end_checkpoint_task()
+        for task in self._signals:
+            task.cancel()
+        for host in self._hosts:
+            await host.capture.close()
+            host.lease.release()
+
+    async def save_checkpoints(self) -> None:
+        """Upload the checkpoints that an attempt left, before its folders go."""
+        config = self._job.request.get("CheckpointConfig")
+        if config is not None and self.folder.is_dir():
+            self._staging.mkdir(exist_ok=True)
+            await self._checkpoints_of(config).upload(final=True)
+
+    async def _kill_all(self) -> None:
+        instances = [host.instance for host in self._running if host.instance is not None]
+        await asyncio.gather(*(instance.kill() for instance in instances))
+        watches = [host.watch for host in self._hosts if host.watch is not None]
+        if watches:
+            await asyncio.wait(watches)
+
+    # -- prepare ----------------------------------------------------------------------------------
+
+    async def _prepare(self) -> None:
+        await in_thread(nofollow.remove_tree, self.folder)
+        self._staging.mkdir(parents=True)
+        demand = demand_of(opt_ml.instance_type(self._job))
+        started_s = int(self._site.clock.now().timestamp())
+        leases = self._site.shares.lease(demand, len(self._folders))
+        for number, (folder, lease) in enumerate(zip(self._folders, leases, strict=True)):
+            capture = LogCapture(
+                self._site.logs,
+                LOG_GROUP,
+                f"{self._job.name}/{folder.name}-{started_s}",
+                self._site.clock,
+                self._metrics.on_line,
+            )
+            host = _Host(number, folder, lease, capture)
+            self._hosts.append(host)
+            opt_ml.create(host.base, self._job, number)
+        self._prepared = True
+
+    # -- download ---------------------------------------------------------------------------------
+
+    async def _download(self) -> None:
+        for host in self._hosts:
+            for channel in self._job.request.get("InputDataConfig", ()):
+                await self._place_channel(host, channel)
+            await self._place_code(host)
+        config = self._job.request.get("CheckpointConfig")
+        if config is not None:
+            self._checkpoints = self._checkpoints_of(config)
+            await self._checkpoints.restore()
+        self._downloaded = True
+
+    async def _place_channel(self, host: _Host, channel: Mapping[str, Any]) -> None:
+        files = await channels.resolve(
+            self._site.objects,
+            channel,
+            instance=host.number,
+            num_instances=len(self._hosts),
+            role_arn=self._job.request["RoleArn"],
+            region=self._site.scope.region,
+        )
+        for warning in files.warnings:
+            host.capture.say(warning)
+        target = host.base / "input" / "data" / files.name
+        if self._site.strategy != "mount":
+            await placement.place(files, target, self._site.strategy, self._restat)
+            return
+        kept = self.folder / "channels" / host.name / files.name
+        view = View(source=kept / "tree", target=target, scratch=kept / "scratch")
+        view.scratch.mkdir(parents=True)
+        await placement.place(files, view.source, "mount", self._restat)
+        host.views.append(view)
+
+    def _restat(self, old: StoredObject) -> StoredObject | None:
+        return self._site.objects.stat(old.bucket, old.key)
+
+    async def _place_code(self, host: _Host) -> None:
+        uri = opt_ml.submit_archive(self._job)
+        if uri is None:
+            return
+        place = S3Location.parse(uri)
+        try:
+            stored = self._site.objects.stat(place.bucket, place.key)
+        except LookupError:
+            stored = None
+        if stored is None:
+            raise ChannelError(
+                f"Data download failed:the code in {uri} (hyperparameter "
+                "sagemaker_submit_directory) does not exist"
+            )
+        try:
+            await in_thread(archive.unpack, stored.path, host.base / "code")
+        except ArchiveError as error:
+            raise ArchiveError(f"the code in {uri} cannot be unpacked: {error}") from error
+
+    def _checkpoints_of(self, config: Mapping[str, Any]) -> Checkpoints:
+        return Checkpoints(config, self._trees, self._staging, self._site.objects, self._site.clock)
+
+    # -- run --------------------------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        if self._checkpoints is not None:
+            self._checkpoint_task = asyncio.create_task(self._checkpoints.run())
+        for host in self._hosts:
+            host.instance = await self._site.engine.start(self._spec(host))
+            host.watch = asyncio.create_task(self._watch(host, host.instance))
+        self._changed()
+
+    def _environment(self, base: Path) -> dict[str, str]:
+        request, site = self._job.request, self._site
+        try:
+            credentials = site.keyring.issue_role_session(
+                request["RoleArn"],
+                _SESSION_NAME,
+                duration_s=max_runtime_s(self._job) + GRACE_S + _SESSION_RESERVE_S,
+                now=site.clock.now(),
+            )
+        except LookupError:
+            raise LookupError(f"the role {request['RoleArn']} does not exist") from None
+        return {
+            **site.images.environment(self._image),
+            "PYTHONUNBUFFERED": "1",
+            "TORCH_HOME": str(site.torch_home),
+            **{k: opt_ml.rewrite(v, base) for k, v in request.get("Environment", {}).items()},
+            "TRAINING_JOB_NAME": self._job.name,
+            "TRAINING_JOB_ARN": self._job.arn,
+            "AWS_REGION": site.scope.region,
+            "AWS_DEFAULT_REGION": site.scope.region,
+            "AWS_ENDPOINT_URL": site.endpoint_url,
+            "AWS_ACCESS_KEY_ID": credentials.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": credentials.secret_access_key,
+            "AWS_SESSION_TOKEN": credentials.session_token,
+            "FOGBANK_OVERLAYS": str(site.overlays),
+        }
+
+    @property
+    def _image(self) -> str:
+        return str(self._job.request["AlgorithmSpecification"].get("TrainingImage", ""))
+
+    def _spec(self, host: _Host) -> InstanceSpec:
+        algorithm = self._job.request["AlgorithmSpecification"]
+        own = [*algorithm.get("ContainerEntrypoint", ()), *algorithm.get("ContainerArguments", ())]
+        argv = [opt_ml.rewrite(argument, host.base) for argument in own]
+        site = self._site
+        return InstanceSpec(
+            name=f"training/{self._job.name}/{host.name}",
+            folder=host.folder,
+            base=host.base,
+            argv=tuple(argv) or site.images.command(self._image, TRAINING_IMAGE),
+            env=self._environment(host.base),
+            cwd=host.base,
+            share=host.lease.share,
+            address=host.lease.address,
+            output=host.capture.feed,
+            views=tuple(host.views),
+            hidden=(site.home,) if site.engine.can_mount else (),
+            kept=(site.torch_home, site.overlays, *site.images.folders_in(site.home)),
+        )
+
+    async def _watch(self, host: _Host, instance: Instance) -> None:
+        end = await instance.wait()
+        await host.capture.close()
+        failure = nofollow.read_head(
+            host.folder, _BASE, "output", "failure", size_bytes=_FAILURE_BYTES
+        )
+        host.ended = True
+        self._exits.append(
+            InstanceExit(
+                instance=host.name,
+                code=end.code,
+                signal=end.signal,
+                out_of_memory=end.oom,
+                memory_share_bytes=host.lease.share.memory_bytes,
+                failure=failure.decode(errors="replace").strip()[:FAILURE_REASON_CHARS],
+                last_words=end.last_words,
+            )
+        )
+        self._changed()
+
+    async def _end_checkpoint_task(self) -> None:
+        if self._checkpoint_task is not None:
+            self._checkpoint_task.cancel()
+            await asyncio.wait({self._checkpoint_task})
+
+    # -- upload -----------------------------------------------------------------------------------
+
+    async def _upload(self, with_model: bool) -> None:
+        await self._kill_all()
+        await self._end_checkpoint_task()
+        self._staging.mkdir(parents=True, exist_ok=True)
+        config = self._job.request["OutputDataConfig"]
+        try:
+            await self.save_checkpoints()
+            if self._output.has("output", "data"):
+                place = S3Location.parse(config["S3OutputPath"])
+                place = place.child(f"{self._job.name}/output/output.tar.gz")
+                await self._output.upload_archive(("output", "data"), place)
+            if with_model:
+                place = S3Location.parse(self._job.model_artifacts)
+                if config.get("CompressionType") == "NONE":
+                    await self._output.upload_files(("model",), place)
+                else:
+                    await self._output.upload_archive(("model",), place)
+        except LookupError as error:
+            raise ChannelError(f"Artifact upload failed:{error}") from error
+        self._uploaded = True
+
+    def _say(self, text: str) -> None:
+        if self._hosts:
+            self._hosts[0].capture.say(text)

@@ -1,0 +1,241 @@
+"""The cloud as a process: one port, one folder, signals, a graceful stop.
+
+`serve` takes the folder's lock, binds the port, starts the cloud, answers HTTP, and says where it
+is in `<home>/cloud.json` for as long as it runs. Exit codes: 0 stopped, 3 the folder is in use,
+4 the port is taken.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
+
+from fogbank.cloud.app import Cloud, Settings, build
+from fogbank.cloud.context import BodyStream, Headers, Request, Response
+from fogbank.cloud.errors import ServiceError
+from fogbank.core.clock import SystemClock
+from fogbank.core.errors import WorldError
+
+log = logging.getLogger("fogbank.server")
+
+HEALTH_PATH = "/_fogbank/health"
+HOME_IN_USE, PORT_TAKEN = 3, 4
+GRACE_S = 10
+BACKLOG = 2048
+
+
+class HomeInUse(WorldError):
+    """Another cloud holds the folder's lock."""
+
+
+class PortTaken(WorldError):
+    """Somebody else listens on the port."""
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line: at, level, logger, message, and the traceback where there is one."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, Any] = {
+            "at": self.formatTime(record, "%Y-%m-%dT%H:%M:%S") + f".{int(record.msecs):03d}",
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False)
+
+
+@dataclass(frozen=True, slots=True)
+class HttpDoor:
+    """The ASGI application: HTTP in, the gateway's answer out; and the health page."""
+
+    cloud: Cloud
+    facts: dict[str, Any]
+
+    async def __call__(
+        self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable
+    ) -> None:
+        assert scope["type"] == "http", "lifespan and websockets are switched off"
+        if scope["path"] == HEALTH_PATH:
+            body = json.dumps({"status": "ok", **self.facts}).encode()
+            response = Response(200, {"content-type": "application/json"}, body)
+        else:
+            response = await self.cloud.gateway.handle(_request(scope, receive))
+        await _send(response, scope["method"], send)
+
+
+def _request(scope: HTTPScope, receive: ASGIReceiveCallable) -> Request:
+    headers = tuple(
+        (name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]
+    )
+    return Request(
+        method=scope["method"],
+        raw_path=scope["raw_path"].decode("latin-1"),
+        raw_query=scope["query_string"].decode("latin-1"),
+        headers=Headers(headers),
+        receive=lambda: _body(receive),
+    )
+
+
+async def _body(receive: ASGIReceiveCallable) -> BodyStream:
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ServiceError(
+                "IncompleteBody", "The client went away before it had sent the whole body."
+            )
+        assert message["type"] == "http.request"
+        if message["body"]:
+            yield message["body"]
+        if not message["more_body"]:
+            return
+
+
+async def _send(response: Response, method: str, send: ASGISendCallable) -> None:
+    body = response.body
+    names = {name.lower() for name in response.headers}
+    headers = [
+        (k.lower().encode("latin-1"), v.encode("latin-1")) for k, v in response.headers.items()
+    ]
+    if isinstance(body, bytes) and "content-length" not in names and response.status != 204:
+        headers.append((b"content-length", str(len(body)).encode()))
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    if isinstance(body, bytes):
+        content = b"" if method == "HEAD" else body
+        await send({"type": "http.response.body", "body": content, "more_body": False})
+        return
+    async for piece in body:
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _lock(home: Path) -> int:
+    """Hold `<home>/lock` until this process ends, however it ends."""
+    handle = os.open(home / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise HomeInUse(
+            f"{home} is in use by another Fogbank cloud (`fogbank cloud status` shows it). "
+            "Choose another folder with --home or FOGBANK_HOME to run a second one."
+        ) from None
+    return handle
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        # Two sockets may be bound to one port with SO_REUSEADDR as long as neither listens.
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise PortTaken(
+            f"cannot listen on {host}:{port}: {error.strerror}. "
+            "Choose another port with --port or FOGBANK_PORT."
+        ) from None
+    return listener
+
+
+def _write_facts(home: Path, facts: dict[str, Any]) -> None:
+    temporary = home / "cloud.json.new"
+    temporary.write_text(json.dumps(facts, indent=2) + "\n")
+    temporary.replace(home / "cloud.json")
+
+
+async def _serve(settings: Settings, listener: socket.socket) -> None:
+    clock = SystemClock()
+    cloud = await build(settings, clock)
+    facts = {
+        "pid": os.getpid(),
+        "port": settings.port,
+        "url": settings.url,
+        "home": str(settings.home),
+        "engine": cloud.engine_name,
+        "engine_reason": cloud.engine_reason,
+        "account": settings.scope.account,
+        "region": settings.scope.region,
+        "version": settings.version,
+        "started": clock.now().isoformat(timespec="seconds"),
+    }
+    config = uvicorn.Config(
+        HttpDoor(cloud, facts),
+        loop="uvloop",
+        http="httptools",
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=GRACE_S,
+    )
+    server = uvicorn.Server(config)
+
+    def stop(*_: object) -> None:
+        server.should_exit = True
+
+    # While uvicorn answers it has handlers of its own for these, and it raises the signal again
+    # when it is done. Ours take a signal that comes before that, and make the one that comes after
+    # harmless, so that the cloud can still put things away.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    await cloud.start()
+    answering = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        while not server.started and not answering.done():
+            await clock.sleep(0.005)
+        _write_facts(settings.home, facts)
+        log.info("the cloud answers on %s, its folder is %s", settings.url, settings.home)
+        await answering
+    finally:
+        (settings.home / "cloud.json").unlink(missing_ok=True)
+        await cloud.stop()
+        log.info("the cloud has stopped")
+
+
+def serve(settings: Settings, *, log_level: str = "INFO") -> int:
+    """Run until a signal says stop. Returns the exit code."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter())
+    logging.basicConfig(level=log_level, handlers=[handler], force=True)
+    settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        lock = _lock(settings.home)
+        listener = _bind(settings.host, settings.port)
+    except HomeInUse as error:
+        log.error("%s", error)
+        return HOME_IN_USE
+    except PortTaken as error:
+        log.error("%s", error)
+        return PORT_TAKEN
+    (settings.home / "cloud.json").unlink(missing_ok=True)  # of a cloud that was killed
+    bound = settings.on_port(listener.getsockname()[1])
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(_serve(bound, listener))
+    finally:
+        listener.close()
+        os.close(lock)
+    return 0
+
+
+def _loop_factory() -> Any:
+    import uvloop
+
+    return uvloop.new_event_loop
