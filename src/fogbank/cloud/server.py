@@ -33,6 +33,9 @@ log = logging.getLogger("fogbank.server")
 HEALTH_PATH = "/_fogbank/health"
 HOME_IN_USE, PORT_TAKEN = 3, 4
 GRACE_S = 10
+MAX_UNREAD_BYTES = 8 * 1024 * 1024
+"""How much of a refused body is read away before the connection is closed instead."""
+
 BACKLOG = 2048
 
 
@@ -74,11 +77,59 @@ class HttpDoor:
             body = json.dumps({"status": "ok", **self.facts}).encode()
             response = Response(200, {"content-type": "application/json"}, body)
         else:
-            response = await self.cloud.gateway.handle(_request(scope, receive))
+            incoming = _RequestBody(scope, receive)
+            response = await self.cloud.gateway.handle(_request(scope, incoming))
+            if not await incoming.finish():
+                response.headers["connection"] = "close"
         await _send(response, scope["method"], send)
 
 
-def _request(scope: HTTPScope, receive: ASGIReceiveCallable) -> Request:
+class _RequestBody:
+    """The body of one request, as it comes in."""
+
+    def __init__(self, scope: HTTPScope, receive: ASGIReceiveCallable) -> None:
+        headers = dict(scope["headers"])
+        self._receive = receive
+        self._begun = False
+        self._waits = headers.get(b"expect", b"").lower() == b"100-continue"
+        self._ended = headers.get(b"content-length", b"0") == b"0" and (
+            b"transfer-encoding" not in headers
+        )
+
+    async def pieces(self) -> BodyStream:
+        self._begun = True
+        while not self._ended:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise ServiceError(
+                    "IncompleteBody", "The client went away before it had sent the whole body."
+                )
+            assert message["type"] == "http.request"
+            self._ended = not message["more_body"]
+            if message["body"]:
+                yield message["body"]
+
+    async def finish(self) -> bool:
+        """Whether the connection can take another request after this one's answer.
+
+        An answer that comes before the body has been read leaves it in the connection, where it
+        would be taken for the next request. A client that waits for `100 Continue` never sends it;
+        of the others, a little is read away so that they find the answer.
+        """
+        if self._ended or (self._waits and not self._begun):
+            return self._ended
+        left_bytes = MAX_UNREAD_BYTES
+        try:
+            async for piece in self.pieces():
+                left_bytes -= len(piece)
+                if left_bytes < 0:
+                    return False
+        except ServiceError:  # it has gone: nobody to answer
+            return False
+        return True
+
+
+def _request(scope: HTTPScope, body: _RequestBody) -> Request:
     headers = tuple(
         (name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]
     )
@@ -87,22 +138,8 @@ def _request(scope: HTTPScope, receive: ASGIReceiveCallable) -> Request:
         raw_path=scope["raw_path"].decode("latin-1"),
         raw_query=scope["query_string"].decode("latin-1"),
         headers=Headers(headers),
-        receive=lambda: _body(receive),
+        receive=body.pieces,
     )
-
-
-async def _body(receive: ASGIReceiveCallable) -> BodyStream:
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ServiceError(
-                "IncompleteBody", "The client went away before it had sent the whole body."
-            )
-        assert message["type"] == "http.request"
-        if message["body"]:
-            yield message["body"]
-        if not message["more_body"]:
-            return
 
 
 async def _send(response: Response, method: str, send: ASGISendCallable) -> None:
@@ -118,8 +155,15 @@ async def _send(response: Response, method: str, send: ASGISendCallable) -> None
         content = b"" if method == "HEAD" else body
         await send({"type": "http.response.body", "body": content, "more_body": False})
         return
-    async for piece in body:
-        await send({"type": "http.response.body", "body": piece, "more_body": True})
+    try:
+        async for piece in body:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+    finally:
+        # A client that went away ends this in the middle: the file behind the stream is closed now,
+        # not when the garbage is collected.
+        close = getattr(body, "aclose", None)
+        if close is not None:
+            await close()
     await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
