@@ -162,7 +162,7 @@ async def build(settings: Settings, clock: Clock) -> Cloud:
         keyring=keyring,
         clock=clock,
         # Clouds that run side by side give their instances addresses of different networks.
-        shares=Shares(this_host(), network=1 + settings.port % 254),
+        shares=Shares(this_host(), network=settings.port),
         images=ImageMap(search_path=os.environ.get("PATH", os.defpath)),
         home=home,
         endpoint_url=settings.url,

@@ -21,17 +21,24 @@ BodyStream = AsyncIterator[bytes]
 
 @dataclass(frozen=True, slots=True)
 class Headers:
-    """HTTP headers: names lower-case, order and repetitions kept."""
+    """HTTP headers: names lower-case, order and repetitions kept in `items`."""
 
     items: tuple[tuple[str, str], ...] = ()
+    _by_name: dict[str, str] = field(init=False, repr=False, compare=False)
+    """Looked up a dozen times a request; several of one name are joined with a comma."""
+
+    def __post_init__(self) -> None:
+        by_name: dict[str, str] = {}
+        for name, value in self.items:
+            by_name[name] = f"{by_name[name]},{value}" if name in by_name else value
+        object.__setattr__(self, "_by_name", by_name)
 
     def get(self, name: str, default: str = "") -> str:
         """The value of `name` (lower-case); several are joined with a comma as RFC 9110 says."""
-        values = [value for key, value in self.items if key == name]
-        return ",".join(values) if values else default
+        return self._by_name.get(name, default)
 
     def __contains__(self, name: object) -> bool:
-        return any(key == name for key, _ in self.items)
+        return name in self._by_name
 
     def prefixed(self, prefix: str) -> dict[str, str]:
         """Headers whose names start with `prefix`, with the prefix removed."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import gc
 import json
 import logging
 import os
@@ -226,6 +227,7 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         access_log=False,
         log_config=None,
         server_header=False,
+        proxy_headers=False,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=GRACE_S,
     )
@@ -240,6 +242,10 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
     await cloud.start()
+    # What is there now stays: modules, models, tables. The garbage collector need not look through
+    # it again and again while requests wait (some 20 ms a full collection).
+    gc.collect()
+    gc.freeze()
     answering = asyncio.create_task(server.serve(sockets=[listener]))
     try:
         while not server.started and not answering.done():

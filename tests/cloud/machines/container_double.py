@@ -50,7 +50,9 @@ class Container:
 
 
 @asynccontextmanager
-async def container(serve: Serve = Peer.serve_all) -> AsyncIterator[Container]:
+async def container(
+    serve: Serve = Peer.serve_all, host: str = "127.0.0.1", port: int = 0
+) -> AsyncIterator[Container]:
     """A listening container; at the end of the block it is gone with all its connections."""
     found = Container(0)
     tasks: set[asyncio.Task[None]] = set()
@@ -68,7 +70,7 @@ async def container(serve: Serve = Peer.serve_all) -> AsyncIterator[Container]:
         finally:
             writer.close()
 
-    server = await asyncio.start_server(one, "127.0.0.1", 0)
+    server = await asyncio.start_server(one, host, port)
     found.port = server.sockets[0].getsockname()[1]
     try:
         yield found

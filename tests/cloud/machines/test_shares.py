@@ -74,13 +74,13 @@ def test_every_instance_can_run_however_full_the_host_is(
 
 
 def test_leases_have_addresses_of_their_own_and_come_back() -> None:
-    shares = Shares(HOST, network=90)
+    shares = Shares(HOST, network=90 * 256 + 3)
     first, second = shares.lease(demand_of("ml.m5.large"), 2)
-    assert (first.address, second.address) == ("127.90.0.1", "127.90.0.2")
+    assert (first.address, second.address) == ("127.90.3.1", "127.90.3.2")
     first.release()
     first.release()
     (third,) = shares.lease(demand_of("ml.m5.large"))
-    assert third.address == "127.90.0.1"
+    assert third.address == "127.90.3.1"
     first.release()
     assert shares.num_leases == 2, "a lease that was given back has no say over its address"
 

@@ -141,3 +141,12 @@ def test_channels_that_cannot_be_used(make_pictures: MakePictures, tmp_path: Pat
         find_dataset({"train": root, "training": root}, seed=0)
     with pytest.raises(DataError, match="does not exist"):
         find_dataset({"train": tmp_path / "absent"}, seed=0)
+
+
+def test_splits_without_anything_to_train_on_are_not_taken_for_classes(
+    make_pictures: MakePictures, tmp_path: Path
+) -> None:
+    make_pictures("all/valid", each=2)
+    make_pictures("all/test", each=2)
+    with pytest.raises(DataError, match="no train/ with pictures"):
+        find_dataset({"training": tmp_path / "all"}, seed=0)

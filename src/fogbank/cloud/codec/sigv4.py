@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from hashlib import sha256
 
 from fogbank.cloud.codec import hints, refusals
@@ -56,12 +56,12 @@ class Signature:
     expires_s: int | None = None
     version: int = 4
 
-    @property
+    @cached_property
     def timestamp(self) -> str:
         """The signing date as it stands in the string to sign."""
         return self.date.strftime(_BASIC)
 
-    @property
+    @cached_property
     def scope(self) -> str:
         """`20260102/us-east-1/s3/aws4_request`."""
         return f"{self.timestamp[:8]}/{self.region}/{self.service}/aws4_request"
@@ -238,7 +238,13 @@ def _header_date(request: Request) -> datetime:
 
 def _basic_date(request: Request, text: str) -> datetime:
     try:
-        return datetime.strptime(text, _BASIC).replace(tzinfo=UTC)
+        # `YYYYMMDDTHHMMSSZ`; strptime takes ten times as long, on every request.
+        if len(text) != 16 or text[8] != "T" or text[15] != "Z":
+            raise ValueError(text)
+        parts = (text[:4], text[4:6], text[6:8], text[9:11], text[11:13], text[13:15])
+        if not all(part.isascii() and part.isdigit() for part in parts):
+            raise ValueError(text)
+        return datetime(*map(int, parts), tzinfo=UTC)  # type: ignore[misc,arg-type]
     except ValueError:
         raise refusals.no_date(request) from None
 

@@ -81,6 +81,8 @@ class ReplicaStarter:
             share=lease.share,
             address=lease.address,
             output=capture.feed,
+            # Not behind everything else as training is: somebody waits for each answer.
+            nice=0,
             hidden=(site.home,) if site.engine.can_mount else (),
             kept=(site.torch_home, site.overlays, *site.images.folders_in(site.home)),
         )

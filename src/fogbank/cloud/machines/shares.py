@@ -106,11 +106,11 @@ class Lease:
 class Shares:
     """Who has what of the host. One for a cloud; training and hosting take from the same.
 
-    network: second number of the addresses that are given out (127.network.x.y), 1 to 254: clouds
-             that run side by side on one host choose different ones.
+    network: the middle two numbers of the addresses that are given out (127.x.y.n) as one: clouds
+             that run side by side on one host have different ports, and those will do.
     """
 
-    def __init__(self, host: Host, *, network: int = 77) -> None:
+    def __init__(self, host: Host, *, network: int = 77 << 8) -> None:
         self.host = host
         self._network = network
         self._leases: dict[str, Lease] = {}
@@ -136,7 +136,7 @@ class Shares:
             del self._leases[lease.address]
 
     def _free_address(self) -> str:
-        first = int(IPv4Address(f"127.{self._network}.0.1"))
+        first = int(IPv4Address("127.0.0.1")) + (self._network << 8)
         return next(
             address
             for number in count(first)

@@ -6,8 +6,9 @@ crash is accepted, slowing down every call is not.
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
+from operator import attrgetter
 
 from fogbank.cloud.state.database import Database
 
@@ -30,6 +31,10 @@ class TrailEntry:
     duration_us: int
 
 
+# Not dataclasses.astuple: it copies in depth, 30 us an entry on the event loop, against 0.3.
+_all_but_at = attrgetter(*(field.name for field in fields(TrailEntry)[1:]))
+
+
 class Trail:
     """`record` is cheap and keeps the entry in memory; `flush` writes what has gathered."""
 
@@ -44,7 +49,7 @@ class Trail:
         if not self._waiting:
             return
         waiting, self._waiting = self._waiting, []
-        rows = [(entry.at.isoformat(), *astuple(entry)[1:]) for entry in waiting]
+        rows = [(entry.at.isoformat(), *_all_but_at(entry)) for entry in waiting]
         with self._database.transaction() as connection:
             connection.executemany(
                 "INSERT INTO trail (at, request_id, service, operation, principal_arn, "

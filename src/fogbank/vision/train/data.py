@@ -142,6 +142,13 @@ def _split_folders(root: Path) -> dict[str, Path]:
     # "car, plane, train" are classes; "train" beside "valid" or "test", or alone, is a split.
     if "train" in roles and (len(roles) > 1 or len(folders) == 1):
         return roles
+    if roles and len(roles) == len(folders):
+        # Not two classes called "valid" and "test": S3 keeps no empty folders, so a train/ without
+        # pictures has vanished on its way.
+        raise DataError(
+            f"{root} has {', '.join(f'{folder.name}/' for folder in folders)} but no train/ with "
+            "pictures to learn from"
+        )
     return {"train": root}
 
 

@@ -103,7 +103,7 @@ class Multipart:
         algorithm = upload.checksum_algorithm or checksums.DEFAULT_ALGORITHM
         declaration = integrity.declared(context, params, default=algorithm)
         _check_same_algorithm(upload, declaration)
-        content = await receive(self._objects, params, declaration)
+        content = await receive(self._objects, params, declaration, algorithm)
         value = content.checksums[algorithm]
         part = await self._uploads.add_part(upload, number, content, value)
         answer: dict[str, Any] = {
@@ -111,7 +111,8 @@ class Multipart:
             **encryption_members(upload.description.headers),
         }
         if declaration.explicit:
-            answer[integrity.MEMBERS[algorithm]] = value
+            name = declaration.algorithm
+            answer[integrity.MEMBERS[name]] = content.checksums[name]
         return answer
 
     @operation("AbortMultipartUpload")
@@ -157,13 +158,13 @@ class Multipart:
 
 
 def _check_same_algorithm(upload: Upload, declaration: integrity.Declaration) -> None:
-    """All parts carry the checksum that the upload was begun with. An upload that was begun without
-    one takes S3's own alone."""
+    """All parts carry the checksum that the upload was begun with. One that was begun without takes
+    any, verifies it and keeps S3's own: since SDKs send CRC32 by default with each part, but begin
+    an upload without one, S3 no longer refuses them ("expected checksum Type: null")."""
+    expected = upload.checksum_algorithm
     if declaration.explicit:
-        expected = upload.checksum_algorithm
-        matches = declaration.algorithm == (expected or checksums.DEFAULT_ALGORITHM)
+        matches = expected is None or declaration.algorithm == expected
     else:
-        expected = upload.checksum_algorithm
         matches = upload.checksum_type != "COMPOSITE"
     if not matches:
         actual = declaration.algorithm.lower() if declaration.explicit else "null"

@@ -27,9 +27,10 @@ class Trailed(Protocol):
 
 
 async def receive(
-    objects: ObjectStore, params: Params, declaration: integrity.Declaration
+    objects: ObjectStore, params: Params, declaration: integrity.Declaration, *algorithms: str
 ) -> Content:
-    """The body of a request as a verified content file."""
+    """The body of a request as a verified content file, with the checksum that was declared and
+    those of `algorithms`."""
     body: AsyncIterable[bytes] | bytes | None = params.get("Body")
 
     def check(content: Content) -> None:
@@ -38,7 +39,7 @@ async def receive(
     try:
         return await objects.content.receive(
             _pieces(body),
-            algorithms=[declaration.algorithm],
+            algorithms=list(dict.fromkeys((declaration.algorithm, *algorithms))),
             check=check,
             max_size_bytes=MAX_PUT_BYTES,
         )

@@ -1,0 +1,1 @@
+"""The command line. One file a command: parse, call one room, print."""

@@ -1,0 +1,127 @@
+"""`fogbank cloud start|stop|status|logs`: the local cloud itself."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+
+from fogbank.cli.options import HOME, PORT, Home, Json, Port
+
+app = typer.Typer(
+    help="The local cloud itself: start, stop, status, logs.",
+    no_args_is_help=True,
+)
+
+
+@app.command()
+def start(
+    home: Home = HOME,
+    port: Port = PORT,
+    account: Annotated[
+        str | None,
+        typer.Option(help="Account that the cloud stands for.", metavar="ID", show_default=False),
+    ] = None,
+    region: Annotated[
+        str | None,
+        typer.Option(help="Region that it stands for.", metavar="REGION", show_default=False),
+    ] = None,
+) -> None:
+    """Start the cloud; returns when it answers. One that runs already is left alone.
+
+    Account and region are 123456789012 and us-east-1 unless told otherwise, also with
+    FOGBANK_ACCOUNT and FOGBANK_REGION.
+    """
+    from fogbank.cli.console import results
+    from fogbank.cli.session import cloud_settings, local_cloud
+
+    running, started = local_cloud(home).start(cloud_settings(port, account, region))
+    word = "started" if started else "already running"
+    results().print(
+        f"{word}: {running.url} (pid {running.pid}, engine {running.engine}, folder {running.home})"
+    )
+
+
+@app.command()
+def stop(home: Home = HOME) -> None:
+    """Stop the cloud and everything that runs in it. Its state stays in its folder."""
+    from fogbank.cli.console import results
+    from fogbank.cli.session import local_cloud
+
+    cloud = local_cloud(home)
+    stopped = cloud.stop()
+    results().print(
+        f"not running (folder {cloud.home})"
+        if stopped is None
+        else f"stopped: {stopped.url} (pid {stopped.pid}, folder {stopped.home})"
+    )
+
+
+@app.command()
+def status(json: Json = False, home: Home = HOME) -> None:
+    """Show whether the cloud runs, where it is, and what runs in it. Exit code 4: it does not."""
+    from fogbank.cli.console import print_json, results
+    from fogbank.cli.exit_codes import ExitCode
+    from fogbank.cli.report import Facts
+    from fogbank.cli.session import local_cloud
+    from fogbank.ops.activity import observe_activity
+
+    cloud = local_cloud(home)
+    running = cloud.find()
+    if running is None:
+        if json:
+            print_json({"running": False, "home": str(cloud.home)})
+        else:
+            results().print(f"not running (folder {cloud.home}); `fogbank cloud start` starts it")
+        raise typer.Exit(ExitCode.NOT_RUNNING)
+    activity = observe_activity(cloud.aws(running))
+    facts: dict[str, Any] = {
+        "running": True,
+        **asdict(running),
+        "home": str(running.home),
+        "uptime_s": round(_uptime_s(running.started)),
+        "endpoints": activity.endpoints,
+        "running_jobs": list(activity.running_jobs),
+    }
+    if json:
+        print_json(facts)
+        return
+    shown = Facts()
+    for name in ("url", "pid", "home", "account", "region", "version", "started"):
+        shown.add(name, str(facts[name]))
+    shown.add("uptime", f"{facts['uptime_s']} s")
+    shown.add("engine", f"{running.engine} ({running.engine_reason})")
+    shown.add(
+        "endpoints",
+        ", ".join(f"{name} ({state})" for name, state in activity.endpoints.items()) or "none",
+    )
+    shown.add("training jobs", ", ".join(activity.running_jobs) or "none running")
+    shown.print(results())
+
+
+def _uptime_s(started: str) -> float:
+    from datetime import datetime
+
+    from fogbank.core.clock import SystemClock
+
+    return (SystemClock().now() - datetime.fromisoformat(started)).total_seconds()
+
+
+@app.command()
+def logs(
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on showing what is written.")
+    ] = False,
+    lines: Annotated[
+        int, typer.Option("--lines", "-n", min=0, help="How many to begin with.")
+    ] = 50,
+    home: Home = HOME,
+) -> None:
+    """Show the end of the cloud's own log. (Logs of jobs and endpoints are in CloudWatch Logs.)"""
+    from fogbank.cli.session import local_cloud
+    from fogbank.cli.tail import tail
+    from fogbank.core.clock import wait
+
+    for line in tail(local_cloud(home).log_path, lines, follow=follow, pause=wait):
+        typer.echo(line)

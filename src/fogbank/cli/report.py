@@ -1,0 +1,104 @@
+"""What the commands that change a project have in common: observe, plan, apply, say what is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.text import Text
+
+from fogbank.cli.console import events, print_json, printable, results
+from fogbank.cli.session import Project, open_project, shown_world
+from fogbank.ops.apply import apply
+from fogbank.ops.observe import Observed, observe
+from fogbank.ops.outcome import Outcome, outcome
+from fogbank.ops.plan import Goal, plan, plan_deployment
+
+if TYPE_CHECKING:
+    from fogbank.ops.step import Step
+
+
+def reach(goal: Goal, project_dir: Path, home: Path, port: int, *, json: bool) -> None:
+    """Do what is missing up to the goal, then show how things stand."""
+    project = open_project(project_dir, home, port)
+    observed = observe(project.aws, project.blueprint)
+    steps = plan(project.blueprint, observed, goal)
+    show(do(project, steps, observed), steps, json=json)
+
+
+def deploy_job(job: str | None, project_dir: Path, home: Path, port: int, *, json: bool) -> None:
+    """Serve the model of a job that has completed."""
+    project = open_project(project_dir, home, port)
+    observed = observe(project.aws, project.blueprint, job_name=job)
+    steps = plan_deployment(project.blueprint, observed, job)
+    show(do(project, steps, observed), steps, json=json)
+
+
+def do(project: Project, steps: Sequence[Step], observed: Observed) -> Outcome:
+    """Apply the steps with their progress shown, or say that there are none.
+
+    Returns how things stand afterwards.
+    """
+    if steps:
+        with shown_world(project.aws) as world:
+            apply(world, steps)
+        observed = observe(project.aws, project.blueprint)
+    else:
+        events().print("everything is in place: nothing to do", style="dim")
+    return outcome(project.blueprint, observed)
+
+
+def show(found: Outcome, steps: Sequence[Step], *, json: bool) -> None:
+    if json:
+        print_json({**found.to_json(), "steps": [step.message for step in steps]})
+        return
+    facts = Facts()
+    add_outcome(facts, found)
+    console = results()
+    console.print()
+    facts.print(console)
+
+
+class Facts:
+    """Two columns without lines: what, and how it is. Long values are the terminal's to wrap, so
+    that an address can be copied whole."""
+
+    def __init__(self) -> None:
+        self._rows: list[tuple[str, Text]] = []
+
+    def add(self, name: str, value: str | Text) -> None:
+        self._rows.append((name, value if isinstance(value, Text) else Text(printable(value))))
+
+    def print(self, console: Console) -> None:
+        width = 2 + max((len(name) for name, _ in self._rows), default=0)
+        for name, value in self._rows:
+            console.print(Text(name.ljust(width), style="bold") + value)
+
+
+def add_outcome(facts: Facts, found: Outcome) -> None:
+    facts.add("data", f"{found.num_objects:,} objects in {found.data_uri}")
+    if found.job is None:
+        facts.add("training", "not trained yet with this data, code and settings")
+    else:
+        spent = f", {found.job.seconds} s" if found.job.seconds is not None else ""
+        facts.add("training job", f"{found.job.name} ({found.job.status}{spent})")
+        if found.job.reason:
+            facts.add("", _first_line(found.job.reason))
+        if found.job.is_trained:
+            facts.add("model", found.job.model_uri)
+    if found.accuracy is not None:
+        name, share = found.accuracy
+        facts.add("accuracy", f"{share:.1%} ({name})")
+    if found.endpoint_status is None:
+        facts.add("endpoint", "not deployed")
+    else:
+        facts.add("endpoint", f"{found.endpoint} ({found.endpoint_status})")
+        if found.endpoint_reason:
+            facts.add("", _first_line(found.endpoint_reason))
+
+
+def _first_line(reason: str) -> Text:
+    """`--json` has all of it."""
+    return Text(printable(reason.strip().splitlines()[0]), style="red")

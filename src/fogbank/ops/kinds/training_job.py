@@ -1,0 +1,307 @@
+"""The training job. Its name carries a hash of data, code and settings: equal input is trained
+once. A job that failed or was stopped cannot be started again on AWS; a next attempt gets the next
+number behind its name.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from fogbank.aws import Aws
+from fogbank.ops.container_log import TRAINING_JOBS, ContainerLog, Preamble
+from fogbank.ops.image_uris import training_image
+from fogbank.ops.kinds import code, data
+from fogbank.ops.names import PROJECT_TAG, Names, fingerprint, split_s3_uri
+from fogbank.ops.spec import Spec
+from fogbank.ops.step import Step
+from fogbank.ops.survey import Survey
+from fogbank.ops.world import CloudFailure, World
+
+POLL_S = 1.0
+NUM_LAST_LINES = 15
+
+RUNNING = ("InProgress", "Stopping")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Desired:
+    base_name: str
+    """Of the first attempt."""
+    names: Names
+    request: Mapping[str, Any]
+    """CreateTrainingJob's parameters but for the name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    name: str
+    status: str
+    """InProgress, Completed, Failed, Stopping or Stopped."""
+    reason: str = ""
+    """Why it failed."""
+    model_uri: str = ""
+    has_model: bool = True
+    """Whether the model of a Completed job is still in S3. Jobs stay for ever, buckets do not."""
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    seconds: int | None = None
+    """Training time, once it is known."""
+
+    @property
+    def is_trained(self) -> bool:
+        return self.status == "Completed" and self.has_model
+
+
+def desired(spec: Spec, survey: Survey, names: Names, source: code.Desired) -> Desired:
+    train = spec.train
+    region = names.scope.region
+    request = {
+        "RoleArn": names.role_arn("train"),
+        "AlgorithmSpecification": {
+            "TrainingImage": training_image(region, train.instance_type),
+            "TrainingInputMode": "File",
+            "MetricDefinitions": [
+                {"Name": metric.name, "Regex": metric.regex} for metric in train.metrics
+            ],
+        },
+        "HyperParameters": {
+            **train.hyperparameters,
+            "sagemaker_program": json.dumps(source.code.entry_point),
+            "sagemaker_submit_directory": json.dumps(source.uri),
+            # WARNING: at INFO the toolkit lists its environment before the script says a word.
+            "sagemaker_container_log_level": "30",
+            "sagemaker_region": json.dumps(region),
+        },
+        "InputDataConfig": [
+            {
+                "ChannelName": spec.data.channel,
+                "DataSource": {
+                    "S3DataSource": {
+                        "S3DataType": "S3Prefix",
+                        "S3Uri": names.s3_uri(data.PREFIX),
+                        "S3DataDistributionType": "FullyReplicated",
+                    }
+                },
+            }
+        ],
+        "OutputDataConfig": {"S3OutputPath": names.s3_uri("jobs")},
+        "ResourceConfig": {
+            "InstanceType": train.instance_type,
+            "InstanceCount": train.instance_count,
+            "VolumeSizeInGB": train.volume_size_gb,
+        },
+        "StoppingCondition": {"MaxRuntimeInSeconds": train.max_runtime_s},
+        "Tags": names.tags,
+    }
+    files = [[file.name, file.size_bytes, file.etag] for file in survey.data]
+    return Desired(
+        base_name=names.versioned(fingerprint(request, files)), names=names, request=request
+    )
+
+
+def observe(aws: Aws, base_name: str) -> list[Found]:
+    """All attempts, the first one first."""
+    found: dict[int, Found] = {}
+    pages = aws.sagemaker.get_paginator("list_training_jobs").paginate(NameContains=base_name)
+    for page in pages:
+        for job in page["TrainingJobSummaries"]:
+            attempt = _attempt(base_name, job["TrainingJobName"])
+            if attempt is not None:
+                found[attempt] = observe_one(aws, job["TrainingJobName"])
+    return [found[attempt] for attempt in sorted(found)]
+
+
+def _attempt(base_name: str, name: str) -> int | None:
+    """2 for `<base>-2`, 1 for the base name itself, None for the name of something else."""
+    match = re.fullmatch(re.escape(base_name) + r"(?:-([2-9]|[1-9]\d+))?", name)
+    return None if match is None else int(match[1] or 1)
+
+
+def observe_one(aws: Aws, name: str) -> Found:
+    job = aws.sagemaker.describe_training_job(TrainingJobName=name)
+    uri = job["ModelArtifacts"]["S3ModelArtifacts"]
+    completed = job["TrainingJobStatus"] == "Completed"
+    return Found(
+        name=name,
+        status=job["TrainingJobStatus"],
+        reason=job.get("FailureReason", ""),
+        model_uri=uri,
+        has_model=completed and code.observe(aws, *split_s3_uri(uri)),
+        metrics={
+            metric["MetricName"]: metric["Value"] for metric in job.get("FinalMetricDataList", ())
+        },
+        seconds=job.get("TrainingTimeInSeconds"),
+    )
+
+
+def name_of(desired: Desired, found: Sequence[Found]) -> str:
+    """The job that holds, or will hold, the model of this input."""
+    if not found:
+        return desired.base_name
+    latest = found[-1]
+    if latest.is_trained or latest.status in RUNNING:
+        return latest.name
+    attempt = _attempt(desired.base_name, latest.name)
+    assert attempt is not None, f"{latest.name} is no attempt of {desired.base_name}"
+    return f"{desired.base_name}-{attempt + 1}"
+
+
+def model_uri(desired: Desired, name: str) -> str:
+    """Where the job leaves its model (API reference, OutputDataConfig)."""
+    base: str = desired.request["OutputDataConfig"]["S3OutputPath"]
+    return f"{base}/{name}/output/model.tar.gz"
+
+
+def diff(desired: Desired, found: Sequence[Found]) -> list[Step]:
+    name = name_of(desired, found)
+    latest = found[-1] if found else None
+    if latest is not None and latest.is_trained:
+        return []
+    resources = desired.request["ResourceConfig"]
+    wait = Step(
+        kind="training-job",
+        verb="wait",
+        name=name,
+        message=f"wait for the training job {name}",
+        reason="its model is needed"
+        if latest is None or latest.name != name
+        else f"it is {latest.status}",
+        if_interrupted=f"the training job {name} goes on in the cloud",
+    )
+    if latest is not None and latest.name == name:
+        return [wait]
+    create = Step(
+        kind="training-job",
+        verb="create",
+        name=name,
+        message=(
+            f"start the training job {name} on {resources['InstanceCount']} x "
+            f"{resources['InstanceType']}"
+        ),
+        reason=_reason(latest),
+        request={
+            "TrainingJobName": name,
+            **desired.request,
+            "HyperParameters": {
+                **desired.request["HyperParameters"],
+                "sagemaker_job_name": json.dumps(name),
+            },
+        },
+    )
+    return [create, wait]
+
+
+def _reason(latest: Found | None) -> str:
+    if latest is None:
+        return "this data, code and settings have not been trained yet"
+    if latest.status == "Completed":
+        return f"the model of {latest.name} is no longer in S3"
+    if latest.status == "Stopped":
+        return f"{latest.name} was stopped"
+    return f"{latest.name} failed: {latest.reason.splitlines()[0] if latest.reason else 'unknown'}"
+
+
+def remove(name: str) -> list[Step]:
+    """AWS keeps training jobs for ever; one that runs is stopped."""
+    return [
+        Step(
+            kind="training-job",
+            verb="stop",
+            name=name,
+            message=f"stop the training job {name}",
+            reason=f"it carries the tag {PROJECT_TAG} and runs",
+            if_interrupted=f"the training job {name} is being stopped",
+        )
+    ]
+
+
+def apply(world: World, step: Step) -> None:
+    match step.verb:
+        case "create":
+            _create(world, step)
+        case "wait":
+            _wait(world, step.name)
+        case "stop":
+            _stop(world, step.name)
+        case _:
+            raise AssertionError(f"no way to {step.verb} a training job")
+
+
+def _create(world: World, step: Step) -> None:
+    from botocore.exceptions import ClientError
+
+    from fogbank.aws import error_code
+
+    try:
+        world.aws.sagemaker.create_training_job(**step.request)
+    except ClientError as error:
+        # An answer that got lost, and the retry of the request.
+        if error_code(error) != "ResourceInUse":
+            raise
+
+
+def _wait(world: World, name: str) -> None:
+    """Returns when the job is Completed. Raises CloudFailure when it ends otherwise."""
+    log = ContainerLog(world.aws, TRAINING_JOBS, f"{name}/")
+    preamble = Preamble()
+    last_lines: list[str] = []
+    while True:
+        # The status first: once it is final, all of the log can be read.
+        job = world.aws.sagemaker.describe_training_job(TrainingJobName=name)
+        world.progress.status(job["SecondaryStatus"])
+        for line in log.new_lines():
+            if preamble.shows(line):
+                world.progress.log(line)
+            last_lines = [*last_lines[1 - NUM_LAST_LINES :], line]
+        status = job["TrainingJobStatus"]
+        if status == "Completed":
+            return
+        if status == "Stopped":
+            raise CloudFailure(
+                f"the training job {name} was stopped ({job['SecondaryStatus']}). Give the command "
+                "again to train again; train.max_runtime_s in fogbank.yaml says how long it may "
+                "take."
+            )
+        if status == "Failed":
+            raise CloudFailure(
+                failure(
+                    f"the training job {name} failed",
+                    job.get("FailureReason", ""),
+                    last_lines,
+                    f"The whole log is in {TRAINING_JOBS}, streams {name}/*. Correct what it says "
+                    "and give the command again.",
+                )
+            )
+        world.pause(POLL_S)
+
+
+def failure(what: str, reason: str, last_lines: Sequence[str], advice: str) -> str:
+    """What failed, why, the container's last words, what to do. A reason of several lines ends in
+    those words too: its first line is enough where there is a log."""
+    lines = reason.strip().splitlines()
+    why = lines[0] if lines and last_lines else "\n".join(lines)
+    text = [f"{what}: {why}" if why else what]
+    if last_lines:
+        text += ["", "The last lines of its log:", *(f"  {line}" for line in last_lines)]
+    return "\n".join([*text, "", advice])
+
+
+def _stop(world: World, name: str) -> None:
+    from botocore.exceptions import ClientError
+
+    from fogbank.aws import error_message
+
+    try:
+        world.aws.sagemaker.stop_training_job(TrainingJobName=name)
+    except ClientError as error:
+        if "status" not in error_message(error):  # it has ended in the meantime
+            raise
+    while True:
+        job = world.aws.sagemaker.describe_training_job(TrainingJobName=name)
+        world.progress.status(job["SecondaryStatus"])
+        if job["TrainingJobStatus"] not in RUNNING:
+            return
+        world.pause(POLL_S)
