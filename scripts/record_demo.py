@@ -18,7 +18,25 @@ from rich.text import Text
 PICTURE = Path(__file__).resolve().parents[1] / "docs" / "demo.svg"
 FOGBANK = Path(sys.executable).with_name("fogbank")
 WIDTH = 108
-KEPT_LINES = 46
+SPINNER = tuple("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏")
+LOG = "  │ "
+
+
+def shortened(lines: list[str]) -> list[str]:
+    """Without the frames of live lines, and of the epochs only the first and the last ones."""
+    plain = [(line, Text.from_ansi(line).plain) for line in lines]
+    kept = [(line, text) for line, text in plain if not text.startswith(SPINNER)]
+    epochs = [text for _, text in kept if text.startswith(LOG + "epoch=")]
+    dropped = {*epochs[3:-2], *(text for _, text in kept if text.startswith(LOG + "features of"))}
+    return (
+        [
+            line if text != epochs[3] else LOG + "..."
+            for line, text in kept
+            if text not in dropped or text == epochs[3]
+        ]
+        if len(epochs) > 5
+        else [line for line, _ in kept]
+    )
 
 
 def main() -> int:
@@ -43,10 +61,7 @@ def main() -> int:
                 check=True,
             )
             console.print(f"[bold]$ fogbank {' '.join(command)}")
-            lines = done.stdout.replace(folder, "~").splitlines()
-            if len(lines) > KEPT_LINES:
-                half = KEPT_LINES // 2
-                lines = [*lines[:half], "  ...", *lines[-half:]]
+            lines = shortened(done.stdout.replace(folder, "~").splitlines())
             for line in lines:
                 console.print(Text.from_ansi(line))
         subprocess.run([FOGBANK, "cloud", "stop"], env=environment, check=True)

@@ -1,4 +1,4 @@
-"""The conformance table: what is implemented goes through botocore's own wire, and is documented."""
+"""The conformance table: all that is implemented goes through botocore's wire and is documented."""
 
 from __future__ import annotations
 

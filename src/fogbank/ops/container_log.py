@@ -86,21 +86,3 @@ class ContainerLog:
     def _host(self, stream: str) -> str:
         """algo-1 of dogs-1a2b/algo-1-1700000000."""
         return stream.removeprefix(self._prefix).strip("/").rpartition("-")[0] or stream
-
-
-class Preamble:
-    """Leaves out how the training toolkit introduces itself: the environment as JSON and as SM_*
-    variables, a hundred lines that CloudWatch keeps and that hide the script's own words.
-
-    Call it with each line, in order: whether to show the line.
-    """
-
-    def __init__(self) -> None:
-        self._inside = False
-
-    def shows(self, line: str) -> bool:
-        if line.startswith("Training Env:"):
-            self._inside = True
-        elif line.startswith("Invoking script with the following command:"):
-            self._inside = False
-        return not self._inside

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fogbank.aws import Aws
-from fogbank.ops.container_log import TRAINING_JOBS, ContainerLog, Preamble
+from fogbank.ops.container_log import TRAINING_JOBS, ContainerLog
 from fogbank.ops.image_uris import training_image
 from fogbank.ops.kinds import code, data
 from fogbank.ops.names import PROJECT_TAG, Names, fingerprint, split_s3_uri
@@ -246,15 +246,13 @@ def _create(world: World, step: Step) -> None:
 def _wait(world: World, name: str) -> None:
     """Returns when the job is Completed. Raises CloudFailure when it ends otherwise."""
     log = ContainerLog(world.aws, TRAINING_JOBS, f"{name}/")
-    preamble = Preamble()
     last_lines: list[str] = []
     while True:
         # The status first: once it is final, all of the log can be read.
         job = world.aws.sagemaker.describe_training_job(TrainingJobName=name)
         world.progress.status(job["SecondaryStatus"])
         for line in log.new_lines():
-            if preamble.shows(line):
-                world.progress.log(line)
+            world.progress.log(line)
             last_lines = [*last_lines[1 - NUM_LAST_LINES :], line]
         status = job["TrainingJobStatus"]
         if status == "Completed":
