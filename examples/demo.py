@@ -32,7 +32,8 @@ def free_port() -> int:
 
 
 def say(*arguments: str) -> None:
-    print(f"\n\033[1m$ fogbank {shlex.join(arguments)}\033[0m", flush=True)
+    command = f"$ fogbank {shlex.join(arguments)}"
+    print(f"\n\033[1m{command}\033[0m" if sys.stdout.isatty() else f"\n{command}", flush=True)
 
 
 def fogbank(*arguments: str, environment: dict[str, str], folder: Path) -> None:

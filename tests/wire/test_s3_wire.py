@@ -6,7 +6,8 @@ import hashlib
 import io
 import os
 from collections.abc import Iterator
-from http.client import HTTPResponse
+from contextlib import closing
+from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -302,3 +303,16 @@ def test_versions(s3: Any) -> None:
     assert (len(listed["Versions"]), len(listed["DeleteMarkers"])) == (2, 1)
     with refusal("BucketNotEmpty", 409):
         s3.delete_bucket(Bucket="wire-versions")
+
+
+def test_virtual_host_style_reaches_the_bucket(cloud: RunningCloud, s3: Any) -> None:
+    """Names below `localhost` are loopback (RFC 6761); the host, signed, carries the bucket."""
+    request = AWSRequest("PUT", f"http://{BUCKET}.localhost:{cloud.port}/a%20b/c.txt", data=b"woof")
+    keys = cloud.credentials["root"]
+    credentials = Credentials(keys["AccessKeyId"], keys["SecretAccessKey"])
+    S3SigV4Auth(credentials, "s3", "us-east-1").add_auth(request)
+    headers = {"host": f"{BUCKET}.localhost:{cloud.port}", **dict(request.headers.items())}
+    with closing(HTTPConnection("127.0.0.1", cloud.port, timeout=30)) as connection:
+        connection.request("PUT", "/a%20b/c.txt", b"woof", headers)
+        assert connection.getresponse().status == 200
+    assert s3.get_object(Bucket=BUCKET, Key="a b/c.txt")["Body"].read() == b"woof"
