@@ -17,6 +17,7 @@ from weakref import WeakKeyDictionary
 from botocore.model import ListShape, MapShape, Shape, StructureShape
 
 from fogbank.cloud.codec.patterns import compiled
+from fogbank.cloud.codec.shape_compiler import ShapeCompiler
 
 _PATTERN_MAX_CHARS = 65_536  # longer values are not matched: Python's `re` backtracks
 
@@ -50,27 +51,16 @@ def violations(shape: Shape, value: Any) -> list[Violation]:
     """Every constraint that `value` breaks, in the order of the model's members."""
     check = _CHECKS.get(shape)
     if check is None:
-        check = _CHECKS[shape] = _Compiler().compile(shape)
+        check = _CHECKS[shape] = _Checks().of(shape)
     found: list[Violation] = []
     check(value, "", found)
     return found
 
 
-class _Compiler:
-    """Compiles one input shape; structures once each, for they may contain themselves."""
+class _Checks(ShapeCompiler[Check]):
+    """Checks of one input shape."""
 
-    def __init__(self) -> None:
-        self._structures: dict[str, Check] = {}
-
-    def compile(self, shape: Shape) -> Check:
-        if isinstance(shape, StructureShape):
-            if shape.name not in self._structures:
-                self._structures[shape.name] = self._structure(shape)
-            return self._structures[shape.name]
-        if isinstance(shape, ListShape):
-            return self._list(shape)
-        if isinstance(shape, MapShape):
-            return self._map(shape)
+    def _scalar(self, shape: Shape) -> Check:
         return _scalar(shape)
 
     def _structure(self, shape: StructureShape) -> Check:
@@ -84,7 +74,7 @@ class _Compiler:
             if pending:  # not before the first use: shapes may contain themselves
                 required = set(shape.required_members)
                 for name, member in shape.members.items():
-                    inner = self.compile(member)
+                    inner = self.of(member)
                     if name in required or inner is not _nothing:
                         table.append((name, _camel(name), name in required, inner))
                 pending = False
@@ -101,7 +91,7 @@ class _Compiler:
         rules = _rules(shape)
         element = shape.member
         if isinstance(element, StructureShape | ListShape | MapShape):
-            inner = self.compile(element)
+            inner = self.of(element)
 
             def check_each(value: Any, path: str, found: list[Violation]) -> None:
                 _apply(rules, shape, value, path, found)
@@ -132,7 +122,7 @@ class _Compiler:
         nested = isinstance(shape.value, StructureShape | ListShape | MapShape)
         values = () if nested else _rules(shape.value)
         value_wording = f"Map value must satisfy constraint: [{_wordings(values)}]"
-        inner = self.compile(shape.value) if nested else _nothing
+        inner = self.of(shape.value) if nested else _nothing
 
         def check(value: Any, path: str, found: list[Violation]) -> None:
             _apply(rules, shape, value, path, found)

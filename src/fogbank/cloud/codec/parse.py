@@ -40,15 +40,15 @@ def _parse(target: Target, request: Request, body: BodyStream | None) -> dict[st
     content = request.body or b""
     found: Any
     if target.protocol == "json":
-        found = json_reader(target.service).reader(shape)(load_json(content))
+        found = json_reader(target.service).of(shape)(load_json(content))
     elif target.protocol == "smithy-rpc-v2-cbor":
-        found = cbor_reader(target.service).reader(shape)(load_cbor(content))
+        found = cbor_reader(target.service).of(shape)(load_cbor(content))
     elif target.protocol == "query":
         tree = form_tree(content, request.raw_query)
-        found = query_reader(target.service).reader(shape)(tree, "")
+        found = query_reader(target.service).of(shape)(tree, "")
     elif target.protocol == "ec2":
         tree = form_tree(content, request.raw_query)
-        found = ec2_reader(target.service).reader(shape)(tree, "")
+        found = ec2_reader(target.service).of(shape)(tree, "")
     else:
         raise RuntimeError(f"{target.protocol} is not a protocol of this codec")
     params: dict[str, Any] = found

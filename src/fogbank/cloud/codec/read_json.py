@@ -19,30 +19,17 @@ from botocore.model import ListShape, MapShape, Shape, StructureShape
 
 from fogbank.cloud.codec import timestamps
 from fogbank.cloud.codec.malformed import serialization, wrong_type
+from fogbank.cloud.codec.shape_compiler import ShapeCompiler
 
 Read = Callable[[Any], Any]
 
 _SPECIAL_FLOATS = {"NaN", "Infinity", "-Infinity"}
 
 
-class JsonReader:
-    """Readers for the shapes of one service; compiled lazily, kept by shape name."""
+class JsonReader(ShapeCompiler[Read]):
+    """Readers of JSON values. They raise SerializationException."""
 
-    def __init__(self) -> None:
-        self._structures: dict[str, Read] = {}
-
-    def reader(self, shape: Shape) -> Read:
-        """The function that reads a JSON value of that shape. It raises SerializationException."""
-        if isinstance(shape, StructureShape):
-            if shape.is_document_type:
-                return _as_is
-            if shape.name not in self._structures:
-                self._structures[shape.name] = self._structure(shape)
-            return self._structures[shape.name]
-        if isinstance(shape, ListShape):
-            return self._list(shape)
-        if isinstance(shape, MapShape):
-            return self._map(shape)
+    def _scalar(self, shape: Shape) -> Read:
         if shape.type_name == "timestamp":
             return self._timestamp(str(shape.serialization.get("timestampFormat", "unixTimestamp")))
         return self._scalars()[shape.type_name]
@@ -64,6 +51,8 @@ class JsonReader:
         return read
 
     def _structure(self, shape: StructureShape) -> Read:
+        if shape.is_document_type:
+            return _as_is
         table: dict[str, tuple[str, Read]] = {}
         pending = True
 
@@ -75,7 +64,7 @@ class JsonReader:
                 for name, member in shape.members.items():
                     if "location" not in member.serialization:
                         wire = member.serialization.get("name", name)
-                        table[wire] = (name, self.reader(member))
+                        table[wire] = (name, self.of(member))
                 pending = False
             found = {}
             for key, item in value.items():
@@ -95,7 +84,7 @@ class JsonReader:
             if value.__class__ is not list:
                 raise wrong_type(value, "List")
             if element is None:
-                element = self.reader(shape.member)
+                element = self.of(shape.member)
             return [None if item is None else element(item) for item in value]
 
         return read
@@ -108,7 +97,7 @@ class JsonReader:
             if value.__class__ is not dict:
                 raise wrong_type(value, "Map")
             if element is None:
-                element = self.reader(shape.value)
+                element = self.of(shape.value)
             return {key: None if item is None else element(item) for key, item in value.items()}
 
         return read

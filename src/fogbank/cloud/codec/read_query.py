@@ -18,6 +18,7 @@ from botocore.model import ListShape, MapShape, Shape, StructureShape
 
 from fogbank.cloud.codec import timestamps
 from fogbank.cloud.codec.malformed import ec2_value, form_value
+from fogbank.cloud.codec.shape_compiler import ShapeCompiler
 from fogbank.cloud.errors import ServiceError
 
 Tree = dict[str, Any]
@@ -43,23 +44,8 @@ def form_tree(body: bytes, raw_query: str) -> Tree:
     return root
 
 
-class QueryReader:
-    """Readers for the shapes of one service in the query protocol."""
-
-    def __init__(self) -> None:
-        self._structures: dict[str, ReadTree] = {}
-
-    def reader(self, shape: Shape) -> ReadTree:
-        """The function that reads a subtree (and its dotted name, for error messages)."""
-        if isinstance(shape, StructureShape):
-            if shape.name not in self._structures:
-                self._structures[shape.name] = self._structure(shape)
-            return self._structures[shape.name]
-        if isinstance(shape, ListShape):
-            return self._list(shape)
-        if isinstance(shape, MapShape):
-            return self._map(shape)
-        return self._scalar(shape)
+class QueryReader(ShapeCompiler[ReadTree]):
+    """Readers of subtrees of a form; each takes its dotted name too, for error messages."""
 
     def name_of(self, name: str, member: Shape) -> str:
         """What a structure's member is called in a form."""
@@ -85,7 +71,7 @@ class QueryReader:
             nonlocal pending
             if pending:
                 for name, member in shape.members.items():
-                    table[self.name_of(name, member)] = (name, self.reader(member))
+                    table[self.name_of(name, member)] = (name, self.of(member))
                 pending = False
             found = {}
             for key, child in node.items():
@@ -102,7 +88,7 @@ class QueryReader:
         def read(node: Tree, path: str) -> list[Any]:
             nonlocal element
             if element is None:
-                element = self.reader(shape.member)
+                element = self.of(shape.member)
             numbered = self.list_node(shape, node)
             keys = sorted((key for key in numbered if _is_index(key)), key=int)
             return [element(numbered[key], f"{path}.{key}") for key in keys]
@@ -118,7 +104,7 @@ class QueryReader:
         def read(node: Tree, path: str) -> dict[str, Any]:
             nonlocal element
             if element is None:
-                element = self.reader(shape.value)
+                element = self.of(shape.value)
             entries: Tree = node if flattened else node.get("entry", {})
             found = {}
             for index in sorted((key for key in entries if _is_index(key)), key=int):

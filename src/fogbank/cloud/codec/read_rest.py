@@ -85,9 +85,9 @@ class RestInput:
 
     def _document(self, shape: Shape) -> Callable[[bytes], Any]:
         if self._xml:
-            element = xml_reader(self._service).reader(shape)
+            element = xml_reader(self._service).of(shape)
             return lambda body: element(load_xml(body))
-        value = json_reader(self._service).reader(shape)
+        value = json_reader(self._service).of(shape)
         return lambda body: value(load_json(body))
 
     def read(

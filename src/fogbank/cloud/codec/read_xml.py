@@ -11,6 +11,7 @@ from botocore.model import ListShape, MapShape, Shape, StructureShape
 
 from fogbank.cloud.codec import malformed
 from fogbank.cloud.codec.read_query import text_reader
+from fogbank.cloud.codec.shape_compiler import ShapeCompiler
 
 ReadElement = Callable[[Element], Any]
 
@@ -39,22 +40,10 @@ def local_name(tag: str) -> str:
     return tag.rpartition("}")[2]
 
 
-class XmlReader:
-    """Readers for the shapes of one service; compiled lazily, kept by shape name."""
+class XmlReader(ShapeCompiler[ReadElement]):
+    """Readers of XML elements. They raise MalformedXML."""
 
-    def __init__(self) -> None:
-        self._structures: dict[str, ReadElement] = {}
-
-    def reader(self, shape: Shape) -> ReadElement:
-        """The function that reads an element of that shape. It raises MalformedXML."""
-        if isinstance(shape, StructureShape):
-            if shape.name not in self._structures:
-                self._structures[shape.name] = self._structure(shape)
-            return self._structures[shape.name]
-        if isinstance(shape, ListShape):
-            return self._list(shape)
-        if isinstance(shape, MapShape):
-            return self._map(shape)
+    def _scalar(self, shape: Shape) -> ReadElement:
         return _scalar(shape)
 
     def _structure(self, shape: StructureShape) -> ReadElement:
@@ -71,13 +60,13 @@ class XmlReader:
                 if traits.get("xmlAttribute"):
                     attributes[wire.rpartition(":")[2]] = name
                 elif traits.get("flattened") and isinstance(member, ListShape):
-                    entry = (name, self.reader(member.member), True)
+                    entry = (name, self.of(member.member), True)
                     table[wire] = entry
                     table[member.member.serialization.get("name", wire)] = entry
                 elif traits.get("flattened") and isinstance(member, MapShape):
                     table[wire] = (name, self._pair(member), True)
                 else:
-                    table[wire] = (name, self.reader(member), False)
+                    table[wire] = (name, self.of(member), False)
 
         def read(node: Element) -> dict[str, Any]:
             nonlocal pending
@@ -110,7 +99,7 @@ class XmlReader:
         def read(node: Element) -> list[Any]:
             nonlocal element
             if element is None:
-                element = self.reader(shape.member)
+                element = self.of(shape.member)
             return [element(child) for child in node]
 
         return read
@@ -132,7 +121,7 @@ class XmlReader:
             parts = {local_name(child.tag): child for child in node}
             if key_name not in parts or value_name not in parts:
                 raise malformed.xml()
-            return _Pair(parts[key_name].text or "", self.reader(shape.value)(parts[value_name]))
+            return _Pair(parts[key_name].text or "", self.of(shape.value)(parts[value_name]))
 
         return read
 

@@ -57,7 +57,7 @@ def _json(
     if shape is None:
         # Operations without an output answer with an empty body.
         return _nothing(model, result)
-    return dump_json(json_writer(target.service).writer(shape)(result))
+    return dump_json(json_writer(target.service).of(shape)(result))
 
 
 def _cbor(
@@ -68,7 +68,7 @@ def _cbor(
     if shape is None:
         return _nothing(model, result)
     headers["content-type"] = "application/cbor"
-    return dump_cbor(cbor_writer(target.service).writer(shape)(result))
+    return dump_cbor(cbor_writer(target.service).of(shape)(result))
 
 
 def _query(

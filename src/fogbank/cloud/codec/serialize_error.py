@@ -140,7 +140,7 @@ def _json(refusal: _Refusal, headers: dict[str, str]) -> bytes:
     headers["content-type"] = f"application/x-amz-json-{version}"
     headers["x-amzn-errortype"] = _code(refusal)
     _query_error(refusal, headers)
-    writer = json_writer(refusal.service).writer
+    writer = json_writer(refusal.service).of
     members = _members(refusal, lambda shape, value: writer(shape)(value))
     return dump_json({"__type": _code(refusal), **members})
 
@@ -149,7 +149,7 @@ def _cbor(refusal: _Refusal, headers: dict[str, str]) -> bytes:
     headers["content-type"] = "application/cbor"
     headers["smithy-protocol"] = "rpc-v2-cbor"
     _query_error(refusal, headers)
-    writer = cbor_writer(refusal.service).writer
+    writer = cbor_writer(refusal.service).of
     members = _members(refusal, lambda shape, value: writer(shape)(value))
     return dump_cbor({"__type": _code(refusal), **members})
 
@@ -163,7 +163,7 @@ def _rest_json(refusal: _Refusal, headers: dict[str, str]) -> bytes:
             if shape is not None and shape.serialization.get("location") == "header":
                 wire = str(shape.serialization.get("name", name)).lower()
                 headers[wire] = header_text(shape)(value)
-    writer = json_writer(refusal.service).writer
+    writer = json_writer(refusal.service).of
     return dump_json(_members(refusal, lambda shape, value: writer(shape)(value)))
 
 

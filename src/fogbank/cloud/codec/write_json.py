@@ -17,29 +17,13 @@ import cbor2
 from botocore.model import ListShape, MapShape, Shape, StructureShape
 
 from fogbank.cloud.codec import timestamps
+from fogbank.cloud.codec.shape_compiler import ShapeCompiler
 
 Write = Callable[[Any], Any]
 
 
-class JsonWriter:
-    """Writers for the shapes of one service; compiled lazily, kept by shape name."""
-
-    def __init__(self) -> None:
-        self._structures: dict[str, Write] = {}
-
-    def writer(self, shape: Shape) -> Write:
-        """The function that turns a value of that shape into what `json.dumps` takes."""
-        if isinstance(shape, StructureShape):
-            if shape.is_document_type:
-                return _as_is
-            if shape.name not in self._structures:
-                self._structures[shape.name] = self._structure(shape)
-            return self._structures[shape.name]
-        if isinstance(shape, ListShape):
-            return self._list(shape)
-        if isinstance(shape, MapShape):
-            return self._map(shape)
-        return self._scalar(shape)
+class JsonWriter(ShapeCompiler[Write]):
+    """Writers that turn a value into what `json.dumps` takes."""
 
     def _scalar(self, shape: Shape) -> Write:
         if shape.type_name == "timestamp":
@@ -54,6 +38,8 @@ class JsonWriter:
         return _as_is
 
     def _structure(self, shape: StructureShape) -> Write:
+        if shape.is_document_type:
+            return _as_is
         table: dict[str, tuple[str, Write]] = {}
         pending = True
 
@@ -61,7 +47,7 @@ class JsonWriter:
             nonlocal pending
             if pending:  # not before the first use: shapes may contain themselves
                 for name, member in shape.members.items():
-                    table[name] = (member.serialization.get("name", name), self.writer(member))
+                    table[name] = (member.serialization.get("name", name), self.of(member))
                 pending = False
             found = {}
             for key, item in value.items():
@@ -80,7 +66,7 @@ class JsonWriter:
         def write(value: Any) -> list[Any]:
             nonlocal element
             if element is None:
-                element = self.writer(shape.member)
+                element = self.of(shape.member)
             return [None if item is None else element(item) for item in value]
 
         return write
@@ -91,7 +77,7 @@ class JsonWriter:
         def write(value: Any) -> dict[str, Any]:
             nonlocal element
             if element is None:
-                element = self.writer(shape.value)
+                element = self.of(shape.value)
             return {str(k): None if item is None else element(item) for k, item in value.items()}
 
         return write

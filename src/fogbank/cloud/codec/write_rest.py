@@ -140,7 +140,7 @@ class RestOutput:
             headers["content-type"] = "application/xml"
             return self._root(members)
         headers["content-type"] = "application/json"
-        return dump_json(json_writer(self._service).writer(self._shape)(members))
+        return dump_json(json_writer(self._service).of(self._shape)(members))
 
     def _payload_body(self, value: Any, headers: dict[str, str]) -> bytes | BodyStream:
         assert self._shape is not None
@@ -158,7 +158,7 @@ class RestOutput:
             return b""
         if not self._xml:
             headers["content-type"] = "application/json"
-            return dump_json(json_writer(self._service).writer(shape)(value))
+            return dump_json(json_writer(self._service).of(shape)(value))
         headers["content-type"] = "application/xml"
         pieces = [HEAD]
         name = str(shape.serialization.get("name", self._payload))
