@@ -13,8 +13,6 @@ from typing import Any
 
 import pytest
 
-from e2e.waiting import until
-
 README = Path(__file__).resolve().parents[2] / "README.md"
 FOGBANK = Path(sys.executable).with_name("fogbank")
 
@@ -122,12 +120,11 @@ def test_ctrl_c_leaves_the_job_running_and_says_how_to_go_on(person: Person) -> 
     assert running.wait(timeout=30) == 130
     assert "goes on in the cloud" in rest
     status = person.reads("fogbank cloud status --json")
-    assert len(status["running_jobs"]) == 1
+    (job,) = status["running_jobs"]
+    assert f"Training jobs run: {job}" in person.types("fogbank cloud stop --yes 2>&1")
     person.types("cd pause && fogbank down --yes --delete-data")
-    until(
-        lambda: person.reads("fogbank cloud status --json")["running_jobs"] == [],
-        "the job is stopped",
-    )
+    assert person.reads("fogbank cloud status --json")["running_jobs"] == []
+    assert "fogbank-pause" not in person.types("fogbank run -- aws s3 ls")
 
 
 def test_the_readme_has_the_commands_that_were_typed_here() -> None:

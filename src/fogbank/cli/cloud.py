@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -44,12 +45,29 @@ def start(
 
 
 @app.command()
-def stop(home: Home = HOME) -> None:
-    """Stop the cloud and everything that runs in it. Its state stays in its folder."""
-    from fogbank.cli.console import results
+def stop(
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    home: Home = HOME,
+) -> None:
+    """Stop the cloud and everything that runs in it. Its state stays in its folder.
+
+    Endpoints serve again after the next start. Training jobs that run are ended: on a terminal it
+    asks first.
+    """
+    from fogbank.cli.console import events, results
     from fogbank.cli.session import local_cloud
+    from fogbank.ops.activity import observe_activity
 
     cloud = local_cloud(home)
+    running = cloud.find()
+    jobs = observe_activity(cloud.aws(running)).running_jobs if running else ()
+    if jobs:
+        events().print(
+            f"Training jobs run: {', '.join(jobs)}. After the next start those with a "
+            "CheckpointConfig go on from their checkpoints, the others are Failed."
+        )
+        if not yes and sys.stdin.isatty() and not typer.confirm("Stop the cloud?", err=True):
+            raise typer.Exit
     stopped = cloud.stop()
     results().print(
         f"not running (folder {cloud.home})"
