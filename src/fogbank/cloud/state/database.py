@@ -24,9 +24,8 @@ _NUMBERED = re.compile(r"^(\d{4})_\w+\.sql$")
 
 def migrations(schema: Schema) -> list[tuple[int, str]]:
     """(number, SQL script) of every migration of `schema` that this version has, in order."""
-    folder = resources.files("fogbank.cloud.state.migrations")
     found: list[tuple[int, str]] = []
-    for entry in (folder if schema == "records" else folder / schema).iterdir():
+    for entry in resources.files(f"fogbank.cloud.state.migrations.{schema}").iterdir():
         match = _NUMBERED.match(entry.name)
         if match:
             found.append((int(match[1]), entry.read_text(encoding="utf-8")))
