@@ -27,6 +27,7 @@ import endpoint_start
 import gateway_overhead
 import job_start
 import s3_upload
+import two_instances
 from harness import records, surroundings
 from harness.bench import Bench
 from harness.results import Result
@@ -49,6 +50,7 @@ BENCHMARKS: tuple[Benchmark, ...] = (
     job_start,
     endpoint_start,
     channels,
+    two_instances,
     dogs,
 )
 _STYLES = {"met": "green", "not met": "bold red", "not measured": "yellow", "": ""}

@@ -18,7 +18,9 @@ from fogbank.images.training.launch import Launch, plan_launch
 GROUP = {"instance_group_name": "homogeneousCluster", "instance_type": "ml.m5.xlarge"}
 
 
-def plan(job: Any, hosts: list[str], current: str, **sent: str) -> Launch:
+def plan(
+    job: Any, hosts: list[str], current: str, *, instance_type: str = "ml.m5.xlarge", **sent: str
+) -> Launch:
     config = job.base / "input" / "config"
     config.mkdir(parents=True, exist_ok=True)
     job.script("print()")
@@ -30,6 +32,7 @@ def plan(job: Any, hosts: list[str], current: str, **sent: str) -> Launch:
         json.dumps(
             {
                 "current_host": current,
+                "current_instance_type": instance_type,
                 "hosts": hosts,
                 "instance_groups": [{**GROUP, "hosts": hosts}],
             }
@@ -77,8 +80,57 @@ def test_without_distribution_every_host_runs_the_script(job: Any) -> None:
 
 
 def test_distribution_that_is_not_offered_is_refused(job: Any) -> None:
-    with pytest.raises(ContractError, match="MPI"):
-        plan(job, ["algo-1"], "algo-1", sagemaker_mpi_enabled="true")
+    with pytest.raises(ContractError, match="parameter servers"):
+        plan(job, ["algo-1"], "algo-1", sagemaker_parameter_server_enabled="true")
+
+
+def test_gloo_listens_where_the_instances_reach_each_other(job: Any) -> None:
+    on = {"sagemaker_torch_distributed_enabled": "true"}
+    hosts = ["algo-1", "algo-2"]
+    assert plan(job, hosts, "algo-1", **on).env["GLOO_SOCKET_IFNAME"] == "eth0"
+    assert "GLOO_SOCKET_IFNAME" not in plan(job, hosts, "algo-1").env
+    job.environ["GLOO_SOCKET_IFNAME"] = "bond0"
+    assert plan(job, hosts, "algo-1", **on).env["GLOO_SOCKET_IFNAME"] == "bond0"
+
+
+@pytest.mark.docs
+@pytest.mark.parametrize(
+    ("instance_type", "num_notes"), [("ml.m5.xlarge", 2), ("ml.p4d.24xlarge", 1)]
+)
+def test_smddp_says_what_aws_supports(job: Any, instance_type: str, num_notes: int) -> None:
+    on = {"sagemaker_distributed_dataparallel_enabled": "true"}
+    notes = plan(job, ["algo-1"], "algo-1", instance_type=instance_type, **on).notes
+    assert len(notes) == num_notes
+    assert "started by torchrun here" in notes[0]
+    if num_notes == 2:
+        assert f"refuses smdistributed.dataparallel on {instance_type}" in notes[1]
+        assert "ml.p3.16xlarge, ml.p3dn.24xlarge, ml.p4d.24xlarge" in notes[1]
+
+
+@pytest.mark.observed
+def test_mpi_is_started_by_torchrun_with_a_note(job: Any, tmp_path: Path) -> None:
+    on = {
+        "sagemaker_mpi_enabled": "true",
+        "sagemaker_mpi_num_of_processes_per_host": "2",
+        "sagemaker_mpi_custom_mpi_options": '"--oversubscribe"',
+    }
+    job.environ["PATH"] = str(tmp_path)
+    launch = plan(job, ["algo-1", "algo-2"], "algo-1", **on)
+    assert launch.command[1:7] == (
+        *("-m", "torch.distributed.run", "--nnodes", "2", "--nproc_per_node", "2"),
+    )
+    assert "mpirun is not installed" in launch.notes[0]
+    assert "'--oversubscribe'" in launch.notes[1]
+    (tmp_path / "mpirun").write_text("#!/bin/sh\n")
+    (tmp_path / "mpirun").chmod(0o755)
+    assert f"{tmp_path}/mpirun would need SSH" in plan(job, ["algo-1"], "algo-1", **on).notes[0]
+    with pytest.raises(ContractError, match="'two'; it must be a whole number"):
+        wrong = {**on, "sagemaker_mpi_num_of_processes_per_host": '"two"'}
+        plan(job, ["algo-1"], "algo-1", **wrong)
+
+
+def test_a_plain_job_has_no_notes(job: Any) -> None:
+    assert plan(job, ["algo-1"], "algo-1").notes == ()
 
 
 @pytest.mark.slow

@@ -215,3 +215,16 @@ def test_removal_goes_from_what_serves_to_what_it_needs() -> None:
     ]
     assert plan_removal(tagged, delete_data=True)[-1].kind == "bucket"
     assert plan_removal(Tagged(), delete_data=True) == []
+
+
+def test_several_instances_ask_for_a_process_group_and_one_does_not(
+    read_blueprint: ReadBlueprint, project: Path
+) -> None:
+    def hyperparameters(instance_count: int) -> dict[str, str]:
+        (project / "fogbank.yaml").write_text(
+            f"project: dogs\ntrain:\n  instance_count: {instance_count}\n"
+        )
+        return dict(read_blueprint().training().job.request["HyperParameters"])
+
+    assert "sagemaker_torch_distributed_enabled" not in hyperparameters(1)
+    assert hyperparameters(2)["sagemaker_torch_distributed_enabled"] == "true"

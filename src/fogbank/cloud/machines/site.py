@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from fogbank.cloud.machines import connections
 from fogbank.cloud.machines.engine import Engine
 from fogbank.cloud.machines.image_map import ImageMap
 from fogbank.cloud.machines.placement import Strategy
@@ -19,6 +21,7 @@ class Site:
     """home:      the cloud's folder.
     endpoint_url: where programs find the cloud.
     strategy:     how channels are put in place, see `placement.choose`.
+    linked:       whether instances talk to each other, see `connections.linked`.
     """
 
     engine: Engine
@@ -32,6 +35,7 @@ class Site:
     endpoint_url: str
     scope: Scope
     strategy: Strategy
+    linked: Callable[[Sequence[int], int], bool] = connections.linked
 
     @property
     def training_root(self) -> Path:

@@ -21,19 +21,23 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from fogbank.cloud.machines import archive, channels, nofollow, opt_ml, placement
+from fogbank.cloud.machines import archive, channels, nofollow, opt_ml, placement, rendezvous
 from fogbank.cloud.machines.archive import ArchiveError
 from fogbank.cloud.machines.channels import ChannelError, S3Location
 from fogbank.cloud.machines.checkpoints import Checkpoints
 from fogbank.cloud.machines.engine import EngineError, Instance, InstanceSpec, View
+from fogbank.cloud.machines.image_versions import version_note
 from fogbank.cloud.machines.log_capture import LogCapture
 from fogbank.cloud.machines.metric_capture import MetricCapture
+from fogbank.cloud.machines.process_group import GroupWatch
+from fogbank.cloud.machines.rendezvous import Rendezvous
 from fogbank.cloud.machines.shares import Lease, demand_of
 from fogbank.cloud.machines.site import Site
 from fogbank.cloud.machines.threads import in_thread
 from fogbank.cloud.machines.training_output import TrainingOutput, Tree
 from fogbank.cloud.ports import StoredObject
 from fogbank.cloud.records.training_job import TrainingJob
+from fogbank.cloud.rules import distribution
 from fogbank.cloud.rules.training_job import (
     FAILURE_REASON_CHARS,
     GRACE_S,
@@ -104,6 +108,11 @@ class Attempt:
         self._signals: set[asyncio.Task[object]] = set()
         self._checkpoints: Checkpoints | None = None
         self._checkpoint_task: asyncio.Task[None] | None = None
+        self._rendezvous: Rendezvous | None = None
+        self._group: GroupWatch | None = None
+        self._group_task: asyncio.Task[None] | None = None
+        self._billed_from: datetime | None = None
+        self._warning = ""
         self._prepared = self._downloaded = self._uploaded = False
         self._exits: list[InstanceExit] = []
         self._terminated: datetime | None = None
@@ -135,6 +144,7 @@ class Attempt:
             terminated=self._terminated,
             has_model=running == 0 and self._output.has("model"),
             uploaded=self._uploaded,
+            warning=self._warning,
             client_error=self._client_error,
             internal_error=self._internal_error,
             host_restarted=self._host_restarted,
@@ -211,12 +221,15 @@ class Attempt:
         """End whatever goes on: effects, programs, uploads. All log lines are readable then."""
         await self._end_effect()
         await self._kill_all()
-        await self._end_checkpoint_task()
+        await _ended(self._checkpoint_task)
+        await _ended(self._group_task)
         for task in self._signals:
             task.cancel()
         for host in self._hosts:
             await host.capture.close()
             host.lease.release()
+        if self._rendezvous is not None:
+            self._rendezvous.release()
 
     async def save_checkpoints(self) -> None:
         """Upload the checkpoints that an attempt left, before its folders go."""
@@ -251,11 +264,14 @@ class Attempt:
             host = _Host(number, folder, lease, capture)
             self._hosts.append(host)
             opt_ml.create(host.base, self._job, number)
+        if len(leases) > 1:
+            self._rendezvous = rendezvous.reserve(leases[0].address)
         self._prepared = True
 
     # -- download ---------------------------------------------------------------------------------
 
     async def _download(self) -> None:
+        self._billed_from = self._site.clock.now()
         for host in self._hosts:
             for channel in self._job.request.get("InputDataConfig", ()):
                 await self._place_channel(host, channel)
@@ -278,6 +294,12 @@ class Attempt:
         for warning in files.warnings:
             host.capture.say(warning)
         target = host.base / "input" / "data" / files.name
+        if files.name == opt_ml.DRIVERS:
+            await placement.place(files, target, "copy", self._restat)
+            base = None if self._site.engine.can_mount else host.base
+            several = self._rendezvous is not None
+            await in_thread(opt_ml.adapt_drivers, target, base=base, several=several)
+            return
         if self._site.strategy != "mount":
             await placement.place(files, target, self._site.strategy, self._restat)
             return
@@ -317,9 +339,17 @@ class Attempt:
     async def _run(self) -> None:
         if self._checkpoints is not None:
             self._checkpoint_task = asyncio.create_task(self._checkpoints.run())
+        if (note := version_note(self._image, self._site.images.python(self._image))) is not None:
+            self._say(note)
+        if (notice := distribution.notice_at_start(self._job)) is not None:
+            self._say(f"Warning: {notice}")
         for host in self._hosts:
             host.instance = await self._site.engine.start(self._spec(host))
             host.watch = asyncio.create_task(self._watch(host, host.instance))
+        if self._rendezvous is not None and len(self._running) == len(self._hosts):
+            self._group = GroupWatch(self._site.clock, self._site.linked, self._rendezvous.port)
+            instances = [host.instance for host in self._hosts if host.instance is not None]
+            self._group_task = asyncio.create_task(self._group.run(instances))
         self._changed()
 
     def _environment(self, base: Path) -> dict[str, str]:
@@ -347,7 +377,14 @@ class Attempt:
             "AWS_SECRET_ACCESS_KEY": credentials.secret_access_key,
             "AWS_SESSION_TOKEN": credentials.session_token,
             "FOGBANK_OVERLAYS": str(site.overlays),
+            **self._meeting_variables(),
         }
+
+    def _meeting_variables(self) -> dict[str, str]:
+        if self._rendezvous is None:
+            return {}
+        # Without it gloo listens on what the host's name resolves to, which may be nothing.
+        return {**self._rendezvous.variables, "GLOO_SOCKET_IFNAME": opt_ml.INTERFACE}
 
     @property
     def _image(self) -> str:
@@ -375,6 +412,7 @@ class Attempt:
 
     async def _watch(self, host: _Host, instance: Instance) -> None:
         end = await instance.wait()
+        await _ended(self._group_task)
         await host.capture.close()
         failure = nofollow.read_head(
             host.folder, _BASE, "output", "failure", size_bytes=_FAILURE_BYTES
@@ -389,21 +427,19 @@ class Attempt:
                 memory_share_bytes=host.lease.share.memory_bytes,
                 failure=failure.decode(errors="replace").strip()[:FAILURE_REASON_CHARS],
                 last_words=end.last_words,
+                at=self._site.clock.now(),
             )
         )
         self._changed()
-
-    async def _end_checkpoint_task(self) -> None:
-        if self._checkpoint_task is not None:
-            self._checkpoint_task.cancel()
-            await asyncio.wait({self._checkpoint_task})
 
     # -- upload -----------------------------------------------------------------------------------
 
     async def _upload(self, with_model: bool) -> None:
         await self._kill_all()
-        await self._end_checkpoint_task()
+        await _ended(self._checkpoint_task)
         self._staging.mkdir(parents=True, exist_ok=True)
+        if with_model:
+            await self._look_for_copies()
         config = self._job.request["OutputDataConfig"]
         try:
             await self.save_checkpoints()
@@ -421,6 +457,24 @@ class Attempt:
             raise ChannelError(f"Artifact upload failed:{error}") from error
         self._uploaded = True
 
+    async def _look_for_copies(self) -> None:
+        if self._group is None or self._billed_from is None:
+            return
+        models = [(trusted, (*below, "model")) for trusted, below in self._trees]
+        evidence = await self._group.evidence(models)
+        billed_s = (self._site.clock.now() - self._billed_from).total_seconds()
+        warning = distribution.copies(self._job, evidence, billed_s)
+        if warning is not None:
+            self._warning = warning
+            self._say(f"Warning: {warning}")
+
     def _say(self, text: str) -> None:
         if self._hosts:
             self._hosts[0].capture.say(text)
+
+
+async def _ended(task: asyncio.Task[None] | None) -> None:
+    """Cancel a task and wait until it is over."""
+    if task is not None:
+        task.cancel()
+        await asyncio.wait({task})

@@ -54,6 +54,8 @@ def _run(environ: Mapping[str, str], now: time.struct_time) -> None:
     launch = plan_launch(job, interpreter)
     if launch.shell_program is not None:
         launch.shell_program.chmod(launch.shell_program.stat().st_mode | 0o755)
+    for note in launch.notes:
+        _log.warning(note)
     _log_invocation(launch, training_environment(job))
     ended = child.run(launch.command, env=launch.env, cwd=job.folders.code)
     if ended.exit_code != 0:

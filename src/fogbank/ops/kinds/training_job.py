@@ -16,7 +16,7 @@ from fogbank.ops.container_log import TRAINING_JOBS, ContainerLog
 from fogbank.ops.image_uris import training_image
 from fogbank.ops.kinds import code, data
 from fogbank.ops.names import PROJECT_TAG, Names, fingerprint, split_s3_uri
-from fogbank.ops.spec import Spec
+from fogbank.ops.spec import Spec, Train
 from fogbank.ops.step import Step
 from fogbank.ops.survey import Survey
 from fogbank.ops.world import CloudFailure, World
@@ -74,6 +74,7 @@ def desired(spec: Spec, survey: Survey, names: Names, source: code.Desired) -> D
             # WARNING: at INFO the toolkit lists its environment before the script says a word.
             "sagemaker_container_log_level": "30",
             "sagemaker_region": json.dumps(region),
+            **_distribution(train),
         },
         "InputDataConfig": [
             {
@@ -100,6 +101,16 @@ def desired(spec: Spec, survey: Survey, names: Names, source: code.Desired) -> D
     return Desired(
         base_name=names.versioned(fingerprint(request, files)), names=names, request=request
     )
+
+
+def _distribution(train: Train) -> dict[str, str]:
+    """What makes several instances one process group; without it each would train a copy."""
+    if train.instance_count == 1:
+        return {}
+    return {
+        "sagemaker_torch_distributed_enabled": "true",
+        "sagemaker_instance_type": json.dumps(train.instance_type),
+    }
 
 
 def observe(aws: Aws, base_name: str) -> list[Found]:

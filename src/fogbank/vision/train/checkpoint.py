@@ -17,9 +17,10 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load, save, save_file
 from torch import nn
 
+from fogbank.vision.train.ranks import Ranks
 from fogbank.vision.train.read import Say
 
 _META = "fogbank"
@@ -44,12 +45,22 @@ def fingerprint(*parts: object) -> str:
 
 
 class Checkpoints:
-    """Files `<phase>.safetensors` in a folder; without a folder it keeps nothing."""
+    """Files `<phase>.safetensors` in a folder; without a folder it keeps nothing.
 
-    def __init__(self, folder: Path | None, fingerprint: str, say: Say) -> None:
+    Of several ranks, the first one writes, and all get what the first one finds: folders of other
+    instances may hold something older. So all of them must ask for the same things, in one order.
+    """
+
+    def __init__(self, folder: Path | None, fingerprint: str, say: Say, ranks: Ranks) -> None:
         self._folder = folder
         self._fingerprint = fingerprint
         self._say = say
+        self._ranks = ranks
+
+    def of_first_rank(self) -> Checkpoints:
+        """The same files, for a phase in which only the first rank works: nobody else is asked."""
+        assert self._ranks.is_first
+        return Checkpoints(self._folder, self._fingerprint, self._say, Ranks())
 
     def save(
         self, phase: str, module: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress
@@ -97,7 +108,7 @@ class Checkpoints:
         self, name: str, tensors: Mapping[str, torch.Tensor], facts: Mapping[str, object]
     ) -> None:
         """Write `<name>.safetensors` atomically."""
-        if self._folder is None:
+        if self._folder is None or not self._ranks.is_first:
             return
         self._folder.mkdir(parents=True, exist_ok=True)
         # A hidden name: SageMaker uploads what it finds in the folder, at any moment.
@@ -115,6 +126,15 @@ class Checkpoints:
 
     def load_tensors(self, name: str) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
         """What `save_tensors` wrote; None where there is nothing of this training."""
+        found = self._find(name) if self._ranks.is_first else None
+        if self._ranks.is_alone:
+            return found
+        facts = self._ranks.same(None if found is None else found[1])
+        if facts is None:
+            return None
+        return load(self._ranks.same_bytes(save(found[0]) if found else b"")), facts
+
+    def _find(self, name: str) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
         if self._folder is None:
             return None
         path = self._folder / f"{name}.safetensors"

@@ -20,7 +20,8 @@ class TrainingConfig:
     looks at every picture once, before the first epoch."""
 
     batch_size: int = 32
-    """Pictures in an optimiser step."""
+    """Pictures in an optimiser step, of all instances together: two instances with a batch of 32
+    compute 16 each and take the same steps, at the same learning rate, as one."""
 
     lr: float = 1e-3
     """AdamW's learning rate at the start; it falls to zero along a cosine over `epochs`."""

@@ -15,10 +15,11 @@ import torch
 from PIL import Image
 
 from fogbank.vision.errors import DataError
-from fogbank.vision.model import Classifier
+from fogbank.vision.model import Classifier, num_features
 from fogbank.vision.preprocess import Preprocessing
 from fogbank.vision.train.data import Sample
-from fogbank.vision.train.read import BrokenPictures, Say, num_cores, read_batches
+from fogbank.vision.train.ranks import Ranks
+from fogbank.vision.train.read import BrokenPictures, Say, cut, num_cores, read_batches
 
 _CPU_BATCH_PIXELS = 4 * 224 * 224
 """Pixels in a batch on a CPU. The allocator returns blocks above 32 MB to the kernel after every
@@ -47,39 +48,67 @@ def extract(
     *,
     name: str,
     broken: BrokenPictures,
-    device: torch.device,
+    ranks: Ranks,
     say: Say,
 ) -> SplitFeatures:
-    """Run the backbone over a split. `say` gets a line each quarter of the way.
+    """Run the backbone over a split, each rank over its share; every rank gets all of it.
+
+    `say` gets a line each quarter of the way.
 
     Raises:
-        DataError: too many broken pictures, or none that can be read.
+        DataError: too many broken pictures, or none that can be read; on every rank.
     """
+    share = ranks.share(range(len(samples)))
+    rows, positions = _extract_share(
+        classifier, preprocessing, samples, share, name, broken, ranks, say
+    )
+    broken.exchange()
+    features = torch.cat(ranks.gather_rows(rows))
+    found = torch.cat(ranks.gather_rows(positions))
+    if not len(found):
+        raise DataError(f"none of the {len(samples)} pictures of the {name} split can be read")
+    if not ranks.is_alone:
+        order = found.argsort()
+        features, found = features[order], found[order]
+    return SplitFeatures(
+        features=features,
+        labels=torch.tensor([samples[position].label for position in found.tolist()]),
+        positions=found,
+    )
+
+
+def _extract_share(
+    classifier: Classifier,
+    preprocessing: Preprocessing,
+    samples: Sequence[Sample],
+    share: Sequence[int],
+    name: str,
+    broken: BrokenPictures,
+    ranks: Ranks,
+    say: Say,
+) -> tuple[torch.Tensor, torch.Tensor]:
 
     def view(picture: Image.Image, _: int) -> torch.Tensor:
         return preprocessing.crop(picture)
 
     pixels = preprocessing.image_size**2
+    device = ranks.device
     batch_size = _GPU_BATCH if device.type == "cuda" else max(1, _CPU_BATCH_PIXELS // pixels)
     classifier.eval()
-    rows: list[torch.Tensor] = []
+    width = num_features(classifier.backbone, classifier.spec.features)
+    rows: list[torch.Tensor] = [torch.empty(0, width)]
     positions: list[int] = []
     quarter = 1
+    whose = "" if ranks.is_alone else f" of rank {ranks.rank}"
     with ThreadPoolExecutor(num_cores()) as pool, torch.inference_mode():
-        for batch in read_batches(samples, range(len(samples)), view, batch_size, pool, broken):
+        for batch in read_batches(samples, cut(share, batch_size), view, pool, broken):
             pictures = preprocessing.normalise(batch.pictures.to(device))
             rows.append(classifier.features(pictures).cpu())
             positions += batch.positions
-            if len(positions) * 4 >= quarter * len(samples):
-                say(f"features of {name}: {len(positions)} of {len(samples)} pictures")
-                quarter = len(positions) * 4 // len(samples) + 1
-    if not rows:
-        raise DataError(f"none of the {len(samples)} pictures of the {name} split can be read")
-    return SplitFeatures(
-        features=torch.cat(rows),
-        labels=torch.tensor([samples[position].label for position in positions]),
-        positions=torch.tensor(positions),
-    )
+            if len(positions) * 4 >= quarter * len(share):
+                say(f"features of {name}: {len(positions)} of {len(share)} pictures{whose}")
+                quarter = len(positions) * 4 // len(share) + 1
+    return torch.cat(rows), torch.tensor(positions, dtype=torch.int64)
 
 
 @dataclass(frozen=True, kw_only=True)

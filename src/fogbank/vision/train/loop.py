@@ -9,9 +9,9 @@ on features that were computed once (`HeadTask`), the whole network on augmented
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
 
 import torch
 from torch import nn
@@ -20,6 +20,7 @@ from torch.nn.functional import cross_entropy
 from fogbank.vision.contract import metric_line
 from fogbank.vision.errors import TrainingDivergedError
 from fogbank.vision.train.checkpoint import Checkpoints, Progress
+from fogbank.vision.train.ranks import Ranks
 from fogbank.vision.train.read import Say
 
 
@@ -43,6 +44,15 @@ class Evaluation:
             accuracy=float((predicted == labels).double().mean()),
             predicted=tuple(predicted.tolist()),
         )
+
+    def to_json(self) -> dict[str, Any]:
+        """For `from_json`, on another rank."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, facts: Mapping[str, Any]) -> Evaluation:
+        """What `to_json` gave."""
+        return cls(**{**facts, "predicted": tuple(facts["predicted"])})
 
     def beats(self, other: Evaluation | None) -> bool:
         """More right answers; among equals a lower loss."""
@@ -70,6 +80,17 @@ class Plan:
         return self.lr * (1 + math.cos(math.pi * epoch / self.epochs)) / 2
 
 
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """This rank's part of one optimiser step."""
+
+    inputs: torch.Tensor
+    labels: torch.Tensor
+    weight: float = 1.0
+    """Of the mean loss of this part, so that the average of all ranks' weighted losses is the mean
+    over the whole batch. 0 where the part is only there to keep the ranks in step."""
+
+
 class Task(Protocol):
     """What is trained."""
 
@@ -77,8 +98,12 @@ class Task(Protocol):
     def module(self) -> nn.Module:
         """Its trainable parameters are optimised, its whole state is kept."""
 
-    def batches(self, epoch: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Inputs and labels of one epoch, in an order that depends on the epoch alone."""
+    @property
+    def parallel(self) -> nn.Module:
+        """The module as it is called in training: `backward` averages gradients over the ranks."""
+
+    def batches(self, epoch: int) -> Iterator[Batch]:
+        """One epoch, in an order that depends on the epoch alone; as many on every rank."""
 
     def train_mode(self) -> None:
         """Prepare for `batches`."""
@@ -97,17 +122,28 @@ class Fitted:
     last_epoch: int
     """The last one that ran."""
 
+    def to_json(self) -> dict[str, Any]:
+        """For `from_json`, on another rank."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, facts: Mapping[str, Any]) -> Fitted:
+        """What `to_json` gave."""
+        return cls(**{**facts, "evaluation": Evaluation.from_json(facts["evaluation"])})
+
 
 def fit(
     task: Task,
     plan: Plan,
     *,
     checkpoints: Checkpoints,
+    ranks: Ranks,
     say: Say,
     start: Evaluation | None = None,
 ) -> Fitted:
     """Train, keep the best epoch, stop when `patience` is over. Goes on from a checkpoint.
 
+    All of `ranks` call it, with tasks that share the work, and get the same outcome.
     `start` is the evaluation to beat, of the module as it comes; None: the first epoch is better
     than nothing.
 
@@ -130,7 +166,7 @@ def fit(
             )
         say(f"resumed {plan.name} from its checkpoint after epoch {plan.first_epoch - 1 + epoch}")
     while epoch < plan.epochs and not (plan.patience and epoch - best_epoch >= plan.patience):
-        train_loss = _train_epoch(task, optimizer, plan, epoch)
+        train_loss = _train_epoch(task, optimizer, plan, epoch, ranks)
         evaluation = task.evaluate()
         epoch += 1
         if evaluation.beats(best):
@@ -163,21 +199,27 @@ def fit(
     return Fitted(epoch=plan.first_epoch - 1 + best_epoch, evaluation=best, last_epoch=last_epoch)
 
 
-def _train_epoch(task: Task, optimizer: torch.optim.Optimizer, plan: Plan, epoch: int) -> float:
-    """One pass; returns the mean loss. Seeded by its number, so that a run that goes on from a
-    checkpoint draws the same dropout as one that was never interrupted."""
-    torch.manual_seed(plan.seed * 100_003 + plan.first_epoch + epoch)
+def _train_epoch(
+    task: Task, optimizer: torch.optim.Optimizer, plan: Plan, epoch: int, ranks: Ranks
+) -> float:
+    """One pass; returns the mean loss over all ranks. Seeded by its number, so that a run that goes
+    on from a checkpoint draws the same dropout as one that was never interrupted; and by the rank,
+    because no two should drop the same units."""
+    torch.manual_seed(plan.seed * 100_003 + plan.first_epoch + epoch + ranks.rank * 1_000_000_007)
     for group in optimizer.param_groups:
         group["lr"] = plan.learning_rate(epoch)
     task.train_mode()
-    total, count = 0.0, 0
-    for inputs, labels in task.batches(epoch):
-        loss = cross_entropy(task.module(inputs), labels, label_smoothing=plan.label_smoothing)
+    loss_here, count_here = 0.0, 0
+    for batch in task.batches(epoch):
+        scores = task.parallel(batch.inputs)
+        loss = cross_entropy(scores, batch.labels, label_smoothing=plan.label_smoothing)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        (loss * batch.weight).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-        total += float(loss.detach()) * len(labels)
-        count += len(labels)
+        if batch.weight:
+            loss_here += float(loss.detach()) * len(batch.labels)
+            count_here += len(batch.labels)
+    total, count = ranks.total(loss_here, count_here)
     mean = total / count
     if not math.isfinite(mean):
         raise TrainingDivergedError(
@@ -214,13 +256,18 @@ class HeadTask:
         """The head."""
         return self._head
 
-    def batches(self, epoch: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    @property
+    def parallel(self) -> nn.Module:
+        """The head: one process trains it."""
+        return self._head
+
+    def batches(self, epoch: int) -> Iterator[Batch]:
         """All features once, shuffled."""
         features, labels = self._train
         generator = torch.Generator().manual_seed(self._seed * 100_003 + epoch)
         order = torch.randperm(len(labels), generator=generator).to(labels.device)
         for chosen in torch.split(order, self._batch_size):
-            yield features[chosen], labels[chosen]
+            yield Batch(inputs=features[chosen], labels=labels[chosen])
 
     def train_mode(self) -> None:
         """Dropout on."""

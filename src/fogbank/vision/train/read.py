@@ -18,6 +18,7 @@ from PIL import Image
 from fogbank.vision.errors import DataError, NotAPicture
 from fogbank.vision.preprocess import decode
 from fogbank.vision.train.data import Sample
+from fogbank.vision.train.ranks import Ranks
 
 Say = Callable[[str], None]
 View = Callable[[Image.Image, int], torch.Tensor]
@@ -25,16 +26,33 @@ View = Callable[[Image.Image, int], torch.Tensor]
 
 
 class BrokenPictures:
-    """Counts pictures that could not be read; refuses to go on beyond the limit."""
+    """Counts pictures that could not be read; refuses to go on beyond the limit.
 
-    def __init__(self, num_pictures: int, max_broken: float, say: Say) -> None:
+    With several ranks, each finds those of its share, and they refuse together in `exchange`.
+    """
+
+    def __init__(self, num_pictures: int, max_broken: float, say: Say, ranks: Ranks) -> None:
         self._limit = int(num_pictures * max_broken)
         self._num_pictures = num_pictures
         self._say = say
+        self._ranks = ranks
+        self._new: list[tuple[str, str]] = []
         self.names: list[str] = []
 
     def add(self, path: Path, reason: str) -> None:
-        """Raises DataError when there are now more than allowed."""
+        """Raises DataError when there are now more than allowed and nobody else has to be told."""
+        if self._ranks.is_alone:
+            self._count(path, reason)
+        else:
+            self._new.append((str(path), reason))
+
+    def exchange(self) -> None:
+        """Count what all ranks found since the last exchange. Raises DataError on all of them."""
+        new, self._new = self._new, []
+        for path, reason in [found for each in self._ranks.gather(new) for found in each]:
+            self._count(Path(path), reason)
+
+    def _count(self, path: Path, reason: str) -> None:
         name = f"{path.parent.name}/{path.name}"
         self.names.append(name)
         self._say(f"skipped broken picture {name}: {reason}")
@@ -60,16 +78,20 @@ def num_cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
+def cut(order: Sequence[int], size: int) -> list[Sequence[int]]:
+    """Parts of `size`; the last one is what is left."""
+    return [order[start : start + size] for start in range(0, len(order), size)]
+
+
 def read_batches(
     samples: Sequence[Sample],
-    order: Sequence[int],
+    chunks: Sequence[Sequence[int]],
     view: View,
-    batch_size: int,
     pool: ThreadPoolExecutor,
     broken: BrokenPictures,
 ) -> Iterator[Batch]:
-    """Batches of `samples` in `order`; the next one is decoded while the caller works."""
-    chunks = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+    """A batch for each of `chunks` (positions in `samples`) of which anything can be read; the next
+    one is decoded while the caller works."""
 
     def submit(chunk: Sequence[int]) -> list[Future[torch.Tensor | NotAPicture]]:
         return [pool.submit(_read, samples[index].path, index, view) for index in chunk]

@@ -2,6 +2,10 @@
 
 find the data -> pretrained backbone -> features, once -> train the head -> (fine-tune) -> test ->
 write the model folder
+
+Of several ranks, each computes features for its share of the pictures, and its share of every batch
+when fine-tuning. The head trains in seconds on features that are there already: the first rank does
+that alone, because averaging its gradients would take longer than computing them.
 """
 
 from __future__ import annotations
@@ -9,12 +13,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
 from fogbank.vision import artifact
 from fogbank.vision.artifact import Artifact
 from fogbank.vision.contract import JobFolders, metric_line
+from fogbank.vision.errors import TrainingDivergedError
 from fogbank.vision.model import Classifier, ModelSpec, find_backbone
 from fogbank.vision.preprocess import Preprocessing
 from fogbank.vision.train.checkpoint import Checkpoints, fingerprint
@@ -23,6 +29,7 @@ from fogbank.vision.train.data import Dataset, Sample, find_dataset
 from fogbank.vision.train.features import SplitFeatures, Standardisation, extract
 from fogbank.vision.train.fine_tune import FineTuneTask
 from fogbank.vision.train.loop import Evaluation, Fitted, HeadTask, Plan, fit
+from fogbank.vision.train.ranks import Ranks
 from fogbank.vision.train.read import BrokenPictures, Say, num_cores
 from fogbank.vision.train.report import write_report
 from fogbank.vision.weights import load_pretrained
@@ -38,17 +45,21 @@ class Parts:
     dataset: Dataset
     broken: BrokenPictures
     checkpoints: Checkpoints
-    device: torch.device
+    ranks: Ranks
     say: Say
 
 
-def run(config: TrainingConfig, folders: JobFolders, say: Say) -> Artifact:
+def run(
+    config: TrainingConfig, folders: JobFolders, say: Say, ranks: Ranks | None = None
+) -> Artifact:
     """Train as `config` says, write the model folder, return what is in it.
+
+    All of `ranks` (None: this process alone) call it and get the same; the first one writes.
 
     Raises:
         WorkloadError: in one of its kinds, when the data, the settings or the weights are wrong.
     """
-    parts = _prepare(config, folders, say)
+    parts = _prepare(config, folders, say, ranks or Ranks())
     splits = _extract(parts)
     fitted = _train_head(parts, splits)
     readable = {name: _readable(parts.dataset, name, split) for name, split in splits.items()}
@@ -71,6 +82,8 @@ def run(config: TrainingConfig, folders: JobFolders, say: Say) -> Artifact:
         metrics=metrics,
         training=config.to_json(),
     )
+    if not parts.ranks.is_first:
+        return result
     output_data = config.output_data_dir or folders.output_data
     write_report(output_data, parts.dataset.labels, evaluated, parts.broken.names)
     model = config.model_dir or folders.model
@@ -79,9 +92,17 @@ def run(config: TrainingConfig, folders: JobFolders, say: Say) -> Artifact:
     return result
 
 
-def _prepare(config: TrainingConfig, folders: JobFolders, say: Say) -> Parts:
-    if folders.num_hosts > 1:
-        say(f"this job has {folders.num_hosts} instances: each trains the same model by itself")
+def _prepare(config: TrainingConfig, folders: JobFolders, say: Say, ranks: Ranks) -> Parts:
+    if not ranks.is_alone:
+        say(
+            f"{ranks.size} processes train one model: each computes its share of every batch of "
+            f"{config.batch_size}, at the learning rate that one process would have"
+        )
+    elif folders.num_hosts > 1:
+        say(
+            f"this job has {folders.num_hosts} instances: each trains the same model by itself. "
+            "Set the hyperparameter sagemaker_torch_distributed_enabled to make them share the work"
+        )
     channels = {"training": config.data} if config.data is not None else folders.channels
     dataset = find_dataset(channels, config.seed)
     counts = ", ".join(
@@ -103,13 +124,12 @@ def _prepare(config: TrainingConfig, folders: JobFolders, say: Say) -> Parts:
     if config.image_size is not None:
         preprocessing = preprocessing.with_image_size(config.image_size)
     torch.manual_seed(config.seed)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     classifier = Classifier(spec)
     origin = load_pretrained(classifier.backbone, backbone, config.weights)
-    classifier.to(device)
+    classifier.to(ranks.device)
     say(
         f"network: weights {origin}, {preprocessing.image_size} px, {spec.features} features, "
-        f"device {device.type}, {torch.get_num_threads()} threads"
+        f"device {ranks.device.type}, {torch.get_num_threads()} threads"
     )
     files = [
         (name, sample.path.parent.name, sample.path.name)
@@ -122,9 +142,9 @@ def _prepare(config: TrainingConfig, folders: JobFolders, say: Say) -> Parts:
         classifier=classifier,
         preprocessing=preprocessing,
         dataset=dataset,
-        broken=BrokenPictures(dataset.num_pictures, config.max_broken, say),
-        checkpoints=Checkpoints(config.checkpoint_dir or folders.checkpoints, identity, say),
-        device=device,
+        broken=BrokenPictures(dataset.num_pictures, config.max_broken, say, ranks),
+        checkpoints=Checkpoints(config.checkpoint_dir or folders.checkpoints, identity, say, ranks),
+        ranks=ranks,
         say=say,
     )
 
@@ -144,7 +164,7 @@ def _extract(parts: Parts) -> dict[str, SplitFeatures]:
                 samples,
                 name=name,
                 broken=parts.broken,
-                device=parts.device,
+                ranks=parts.ranks,
                 say=parts.say,
             )
             tensors = {
@@ -165,8 +185,24 @@ def _extract(parts: Parts) -> dict[str, SplitFeatures]:
 
 
 def _train_head(parts: Parts, splits: dict[str, SplitFeatures]) -> Fitted:
+    """Train the head on the first rank, and give it to all."""
+    ranks = parts.ranks
+    outcome: dict[str, Any] = {}
+    if ranks.is_first:
+        try:
+            outcome = _fit_head(parts, splits).to_json()
+        except TrainingDivergedError as error:
+            outcome = {"diverged": str(error)}  # the others are waiting: they end with it
+    outcome = ranks.same(outcome)
+    if "diverged" in outcome:
+        raise TrainingDivergedError(outcome["diverged"])
+    ranks.same_weights(parts.classifier.head)
+    return Fitted.from_json(outcome)
+
+
+def _fit_head(parts: Parts, splits: dict[str, SplitFeatures]) -> Fitted:
     """Train the head on standardised features, then fold the standardisation into it."""
-    config, head, device = parts.config, parts.classifier.head, parts.device
+    config, head, device = parts.config, parts.classifier.head, parts.ranks.device
     standardisation = Standardisation.of(splits["train"].features)
 
     def on_device(split: SplitFeatures) -> tuple[torch.Tensor, torch.Tensor]:
@@ -188,7 +224,8 @@ def _train_head(parts: Parts, splits: dict[str, SplitFeatures]) -> Fitted:
         patience=config.patience,
         seed=config.seed,
     )
-    fitted = fit(task, plan, checkpoints=parts.checkpoints, say=parts.say)
+    checkpoints = parts.checkpoints.of_first_rank()
+    fitted = fit(task, plan, checkpoints=checkpoints, ranks=Ranks(), say=parts.say)
     standardisation.fold_into(head.first)
     return fitted
 
@@ -196,8 +233,8 @@ def _train_head(parts: Parts, splits: dict[str, SplitFeatures]) -> Fitted:
 def _evaluate_head(parts: Parts, split: SplitFeatures) -> Evaluation:
     head = parts.classifier.head.eval()
     with torch.inference_mode():
-        scores = head(split.features.to(parts.device))
-        return Evaluation.of(scores, split.labels.to(parts.device))
+        scores = head(split.features.to(parts.ranks.device))
+        return Evaluation.of(scores, split.labels.to(parts.ranks.device))
 
 
 def _readable(dataset: Dataset, name: str, split: SplitFeatures) -> list[Sample]:
@@ -217,7 +254,7 @@ def _fine_tune(
             valid=readable["valid"],
             pool=pool,
             broken=parts.broken,
-            device=parts.device,
+            ranks=parts.ranks,
             batch_size=config.batch_size,
             flip=config.flip,
             seed=config.seed,
@@ -233,7 +270,12 @@ def _fine_tune(
             first_epoch=head.last_epoch + 1,
         )
         fitted = fit(
-            task, plan, checkpoints=parts.checkpoints, say=parts.say, start=head.evaluation
+            task,
+            plan,
+            checkpoints=parts.checkpoints,
+            ranks=parts.ranks,
+            say=parts.say,
+            start=head.evaluation,
         )
         if fitted.epoch == head.last_epoch:  # none was better: the head's own chosen epoch stands
             fitted = Fitted(

@@ -1,0 +1,149 @@
+"""Training jobs of several instances as real processes (shell scripts; no torch)."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+
+import pytest
+
+from cloud.machines.training_site import TrainingSite, eventually
+from fogbank.cloud.machines.process_group import LOOK_S
+from fogbank.cloud.rules.distribution import MIN_LOOKS
+
+TWO = {"InstanceType": "ml.m5.large", "InstanceCount": 2}
+ENOUGH_S = 2 * MIN_LOOKS * LOOK_S
+HOST = "$(basename $(dirname $PWD))"
+
+
+def streams(training: TrainingSite) -> dict[str, list[str]]:
+    """The lines of each stream, by the name of its instance."""
+    return {
+        stream.split("/")[1].rpartition("-")[0]: [event.message for event in events]
+        for (_, stream), events in training.logs.streams.items()
+    }
+
+
+def channel(uri: str, distribution: str) -> dict[str, object]:
+    source = {
+        "S3DataType": "S3Prefix",
+        "S3Uri": uri,
+        "S3DataDistributionType": distribution,
+    }
+    return {"ChannelName": distribution, "DataSource": {"S3DataSource": source}}
+
+
+@pytest.mark.docs
+async def test_sharded_channels_are_dealt_out_and_replicated_ones_are_whole(
+    training: TrainingSite,
+) -> None:
+    names = [f"{number}.txt" for number in range(5)]
+    for name in names:
+        training.objects.add("in", f"data/{name}", name.encode())
+    training.runs(
+        "cd input/data; ls ShardedByS3Key; ls FullyReplicated | wc -l",
+        ResourceConfig=TWO,
+        InputDataConfig=[
+            channel("s3://in/data", "ShardedByS3Key"),
+            channel("s3://in/data", "FullyReplicated"),
+        ],
+    )
+    assert (await training.end()).status == "Completed"
+    shards = {host: lines[:-1] for host, lines in streams(training).items()}
+    assert sorted(shards["algo-1"] + shards["algo-2"]) == names
+    assert {len(shard) for shard in shards.values()} == {2, 3}
+    assert [lines[-1] for lines in streams(training).values()] == ["5", "5"]
+
+
+async def test_instances_of_a_job_share_a_rendezvous_and_jobs_do_not(
+    training: TrainingSite,
+) -> None:
+    script = "echo $FOGBANK_MASTER_ADDR:$FOGBANK_MASTER_PORT; echo $FOGBANK_INSTANCE_ADDRESS"
+    for name in ("one", "two"):
+        training.runs(script, name=name, ResourceConfig=TWO)
+    training.runs(script, name="alone")
+    for name in ("one", "two", "alone"):
+        assert (await training.end(name)).status == "Completed"
+    said: dict[str, list[list[str]]] = {"one": [], "two": [], "alone": []}
+    for (_, stream), events in sorted(training.logs.streams.items()):
+        said[stream.split("/")[0]].append([event.message for event in events])
+    meeting = {name: {lines[0] for lines in hosts} for name, hosts in said.items()}
+    assert meeting["alone"] == {":"}
+    assert len(meeting["one"]) == len(meeting["two"]) == 1
+    assert meeting["one"] != meeting["two"]
+    ports = {next(iter(meeting[name])).split(":")[1] for name in ("one", "two")}
+    assert len(ports) == 2, "the store listens on every address: ports must differ"
+    for name in ("one", "two"):
+        master = next(iter(meeting[name])).split(":")[0]
+        assert said[name][0][1] == master, "the first instance's own address"
+        assert said[name][1][1] != master
+
+
+async def test_copies_are_told_in_the_log_and_the_status(training: TrainingSite) -> None:
+    training.runs(f"sleep {ENOUGH_S}; echo weights > model/m", ResourceConfig=TWO)
+    job = await training.end()
+    assert job.status == "Completed"
+    (warning,) = [line for line in training.logs.lines if "Warning" in line]
+    assert "2 of 2 instances trained identical models" in warning
+    assert job.transitions[-1].message.endswith(warning)
+
+
+async def test_instances_that_talk_to_each_other_are_no_copies(training: TrainingSite) -> None:
+    """A process group that the script makes by itself, without a word in the hyperparameters."""
+    talk = (
+        "import os, socket, time\n"
+        "at = (os.environ['FOGBANK_MASTER_ADDR'], int(os.environ['FOGBANK_MASTER_PORT']) + 1)\n"
+        "if os.environ['FOGBANK_INSTANCE_ADDRESS'] == at[0]:\n"
+        "    server = socket.create_server(at)\n"
+        "    peer, _ = server.accept()\n"
+        "else:\n"
+        "    while True:\n"
+        "        try:\n"
+        "            peer = socket.create_connection(at)\n"
+        "            break\n"
+        "        except OSError:\n"
+        "            time.sleep(0.05)\n"
+        f"time.sleep({ENOUGH_S})\n"
+    )
+    training.runs(f'python3 -c "{talk}" && echo weights > model/m', ResourceConfig=TWO)
+    job = await training.end()
+    assert (job.status, job.failure_reason) == ("Completed", None)
+    assert job.transitions[-1].message == "Training job completed"
+    assert not [line for line in training.logs.lines if "Warning" in line]
+
+
+async def test_the_toolkit_style_is_told_before_it_runs(training: TrainingSite) -> None:
+    training.create(ResourceConfig=TWO, HyperParameters={"epochs": "1"})
+    await eventually(lambda: bool(training.logs.lines))
+    assert training.logs.lines[0].startswith(
+        "Warning: this job has 2 instances and no distribution"
+    )
+    training.stop()
+    await training.end()
+
+
+@pytest.mark.docs
+async def test_a_stop_reaches_every_instance(training: TrainingSite) -> None:
+    training.runs(
+        f"trap 'echo stopped > model/{HOST}; exit 0' TERM; echo ready; "
+        "while :; do sleep 0.05; done",
+        ResourceConfig=TWO,
+    )
+    await eventually(lambda: training.logs.lines.count("ready") == 2)
+    training.stop()
+    assert (await training.end()).status == "Stopped"
+    packed = training.objects.content("out", "jobs/dogs/output/model.tar.gz")
+    with tarfile.open(fileobj=io.BytesIO(packed)) as tar:
+        assert sorted(tar.getnames()) == ["algo-1", "algo-2"], "both were told, and both could save"
+    assert training.site.shares.num_leases == 0
+
+
+async def test_the_reason_of_the_one_that_broke_is_the_jobs(training: TrainingSite) -> None:
+    training.runs(
+        "case $PWD in */algo-1/*) echo 'Connection closed by peer' > output/failure; exit 1;; "
+        "esac; sleep 1; echo 'ValueError: bad picture' > output/failure; exit 1",
+        ResourceConfig=TWO,
+    )
+    job = await training.end()
+    assert job.status == "Failed"
+    assert "ValueError: bad picture" in (job.failure_reason or "")

@@ -1,0 +1,170 @@
+"""Jobs of two instances through the wire: real torchrun, real process groups on this host."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from e2e.account import Account
+from e2e.waiting import until
+
+torch = pytest.importorskip("torch")
+Image = pytest.importorskip("PIL.Image")
+
+pytestmark = pytest.mark.slow
+
+TWO = {"InstanceType": "ml.m5.large", "InstanceCount": 2, "VolumeSizeInGB": 1}
+DISTRIBUTED = {"sagemaker_torch_distributed_enabled": True}
+
+SUM = """
+import argparse, json, os, pathlib, time
+import torch, torch.distributed as dist
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--mine", type=int)
+mine = parser.parse_args().mine
+dist.init_process_group()
+value = torch.tensor([float(mine * (dist.get_rank() + 1))])
+for _ in range(40):  # long enough to meet the other job, were that possible
+    value = torch.tensor([float(mine * (dist.get_rank() + 1))])
+    dist.all_reduce(value)
+    time.sleep(0.05)
+print(f"rank {dist.get_rank()} of {dist.get_world_size()} on {os.environ['SM_CURRENT_HOST']} "
+      f"({os.environ['LOCAL_RANK']}): sum {int(value)}")
+dist.destroy_process_group()
+pathlib.Path(os.environ["SM_MODEL_DIR"], "sum.txt").write_text(str(int(value)))
+"""
+
+COPIES = """
+import os, pathlib, time
+time.sleep(4)
+host = os.environ["SM_CURRENT_HOST"]
+model = pathlib.Path(os.environ["SM_MODEL_DIR"])
+(model / "model.pth").write_bytes(b"the same weights" * 100)
+(model / "card.json").write_text(host)
+"""
+
+BROKEN = """
+import argparse, os, signal
+import torch.distributed as dist
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--how")
+dist.init_process_group()
+print("together")
+if dist.get_rank() == 1:
+    if parser.parse_args().how == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    raise ValueError("no pictures of the breed kuvasz")
+dist.barrier()
+"""
+
+PATIENT = """
+import torch.distributed as dist
+import time
+
+dist.init_process_group()
+print("together", dist.get_rank(), flush=True)
+time.sleep(600)
+"""
+
+TRAIN = "from fogbank.vision.train import main\n\nmain()\n"
+
+
+def warnings(log: list[str]) -> list[str]:
+    return [line for line in log if "Warning: " in line]
+
+
+def last_message(job: Mapping[str, Any]) -> str:
+    message: str = job["SecondaryStatusTransitions"][-1]["StatusMessage"]
+    return message
+
+
+@pytest.mark.docs
+def test_two_jobs_at_once_form_their_own_groups(account: Account) -> None:
+    sums = {"pair-a": 1, "pair-b": 100}
+    for name, mine in sums.items():
+        settings = {**DISTRIBUTED, "mine": mine}
+        account.train(name, SUM, hyperparameters=settings, ResourceConfig=TWO)
+    for name, mine in sums.items():
+        job = account.job_end(name)
+        assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
+        said = [line for line in account.job_log(name) if line.startswith("rank ")]
+        assert sorted(said) == [
+            f"rank 0 of 2 on algo-1 (0): sum {3 * mine}",
+            f"rank 1 of 2 on algo-2 (0): sum {3 * mine}",
+        ]
+        assert warnings(account.job_log(name)) == []
+        assert last_message(job) == "Training job completed"
+        streams = account.logs.describe_log_streams(
+            logGroupName="/aws/sagemaker/TrainingJobs", logStreamNamePrefix=f"{name}/"
+        )["logStreams"]
+        hosts = [stream["logStreamName"].partition("/")[2].rpartition("-")[0] for stream in streams]
+        assert hosts == ["algo-1", "algo-2"]
+
+
+def test_copies_are_told_and_counted(account: Account) -> None:
+    account.train("copies", COPIES, ResourceConfig=TWO)
+    job = account.job_end("copies")
+    assert job["TrainingJobStatus"] == "Completed"
+    at_start, at_end = warnings(account.job_log("copies"))
+    assert "no distribution in its hyperparameters" in at_start
+    assert "2 of 2 instances trained identical models" in at_end
+    assert "instance-seconds" in at_end
+    assert last_message(job) == f"Training job completed. {at_end}"
+
+
+@pytest.mark.parametrize(
+    ("how", "reason"),
+    [("raises", "ValueError: no pictures of the breed kuvasz"), ("killed", "Signal 9 (SIGKILL)")],
+)
+def test_a_rank_that_fails_ends_the_job_with_its_own_reason(
+    account: Account, how: str, reason: str
+) -> None:
+    name = f"rank-{how}"
+    settings = {**DISTRIBUTED, "how": how}
+    account.train(name, BROKEN, hyperparameters=settings, ResourceConfig=TWO)
+    job = account.job_end(name)
+    assert job["TrainingJobStatus"] == "Failed"
+    assert reason in job["FailureReason"]
+    assert account.job_log(name).count("together") == 2
+
+
+def test_a_stop_reaches_every_rank(account: Account) -> None:
+    account.train("stop-both", PATIENT, hyperparameters=DISTRIBUTED, ResourceConfig=TWO)
+    until(
+        lambda: {"together 0", "together 1"} <= set(account.job_log("stop-both")),
+        "a process group",
+    )
+    account.sagemaker.stop_training_job(TrainingJobName="stop-both")
+    assert account.job_end("stop-both")["TrainingJobStatus"] == "Stopped"
+
+
+def test_the_workload_shares_the_work(account: Account) -> None:
+    for split, each in (("train", 6), ("valid", 2)):
+        for name, colour in {"red": (220, 40, 50), "blue": (40, 60, 220)}.items():
+            for number in range(each):
+                shade = tuple(min(255, value + 5 * number) for value in colour)
+                picture = io.BytesIO()
+                Image.new("RGB", (32, 32), shade).save(picture, "PNG")
+                account.put(f"colours/{split}/{name}/{number}.png", picture.getvalue())
+    source = {"S3DataType": "S3Prefix", "S3Uri": f"s3://{account.bucket}/colours/"}
+    account.train(
+        "colours",
+        TRAIN,
+        hyperparameters={**DISTRIBUTED, "epochs": 2, "batch_size": 4, "image_size": 32},
+        InputDataConfig=[{"ChannelName": "training", "DataSource": {"S3DataSource": source}}],
+        ResourceConfig=TWO,
+    )
+    job = account.job_end("colours")
+    assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
+    log = account.job_log("colours")
+    assert any(line.startswith("2 processes train one model") for line in log)
+    assert sum(line.startswith("epoch=") for line in log) == 2, "one rank speaks for both"
+    assert "features of train: 6 of 6 pictures of rank 0" in log
+    assert warnings(log) == []
+    artifact = account.get("out/colours/output/model.tar.gz")
+    assert artifact.startswith(b"\x1f\x8b")
