@@ -31,9 +31,11 @@ from fogbank.cloud.machines.image_map import ImageMap
 from fogbank.cloud.machines.placement import choose
 from fogbank.cloud.machines.process import ProcessEngine, mounts_work
 from fogbank.cloud.machines.router import Router
+from fogbank.cloud.machines.search import OptunaSampler, optuna_is_installed
 from fogbank.cloud.machines.shares import Shares, this_host
 from fogbank.cloud.machines.site import Site
 from fogbank.cloud.machines.training import TrainingJobs
+from fogbank.cloud.machines.tuning import TuningJobs
 from fogbank.cloud.ports import Keyring
 from fogbank.cloud.records.iam import Role
 from fogbank.cloud.records.identity import AccessKey
@@ -91,6 +93,7 @@ class Cloud:
         *,
         gateway: Gateway,
         training: TrainingJobs,
+        tuning: TuningJobs,
         hosting: Endpoints,
         engine: ProcessEngine,
         engine_reason: str,
@@ -102,6 +105,7 @@ class Cloud:
         self.engine_name = engine.name
         self.engine_reason = engine_reason
         self._training = training
+        self._tuning = tuning
         self._hosting = hosting
         self._engine = engine
         self._flush = flush
@@ -114,9 +118,11 @@ class Cloud:
         self._flushing = asyncio.create_task(self._flush_regularly(), name="flush")
         await self._hosting.start()
         await self._training.start()
+        await self._tuning.start()
 
     async def stop(self) -> None:
         """End every instance, write what is in memory, close the files."""
+        await self._tuning.stop()
         await asyncio.gather(self._training.stop(), self._hosting.stop())
         await self._engine.stop()
         if self._flushing is not None:
@@ -181,6 +187,7 @@ async def build(settings: Settings, clock: Clock) -> Cloud:
             scope=scope,
             objects=objects,
             role_exists=lambda arn: any(role.arn == arn for role in records.all(Role)),
+            search_model_exists=optuna_is_installed,
         ),
         "sagemaker-runtime": (EndpointInvocations(invoker=router, records=records, scope=scope),),
     }
@@ -198,6 +205,7 @@ async def build(settings: Settings, clock: Clock) -> Cloud:
         telemetry.close()
         database.close()
 
+    training = TrainingJobs(records, metrics, site)
     return Cloud(
         gateway=Gateway(
             services=services,
@@ -206,7 +214,8 @@ async def build(settings: Settings, clock: Clock) -> Cloud:
             trail=trail,
             clock=clock,
         ),
-        training=TrainingJobs(records, metrics, site),
+        training=training,
+        tuning=TuningJobs(records, OptunaSampler(), training, scope, clock),
         hosting=Endpoints(records, router, site),
         engine=engine,
         engine_reason=f"{engine_reason}; channels: {strategy} ({strategy_reason})",

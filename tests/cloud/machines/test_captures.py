@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from cloud.machines.training_site import MemoryLogs, MemoryMetrics
 from fogbank.cloud.machines.log_capture import MAX_EVENT_BYTES, LogCapture
 from fogbank.cloud.machines.metric_capture import MetricCapture
+from fogbank.cloud.records.training_job import OBJECTIVE_VALUES
 from fogbank.cloud.rules.metric_definitions import compile_definitions
 from fogbank.testing.clock import ManualClock
 
@@ -114,3 +115,15 @@ async def test_metrics_of_a_log() -> None:
         ("/aws/sagemaker/TrainingJobs", "loss", 1.5, {"TrainingJobName": "dogs"}),
     ]
     assert [(final.name, final.value) for final in capture.final] == [("loss", 1.5)]
+    assert capture.objective_values == ()
+
+
+async def test_the_curve_of_an_objective() -> None:
+    definitions = compile_definitions(
+        [{"Name": "loss", "Regex": "loss: ([0-9.]+)"}, {"Name": "acc", "Regex": "acc=([a-z0-9.]+)"}]
+    )
+    capture = MetricCapture(definitions, MemoryMetrics(), "dogs", objective="acc")
+    for value in range(OBJECTIVE_VALUES + 5):
+        capture.on_line(f"loss: 9 acc={value}", 0)
+    assert capture.objective_values == tuple(map(float, range(OBJECTIVE_VALUES)))
+    assert capture.final[1].value == OBJECTIVE_VALUES + 4

@@ -11,22 +11,32 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from fogbank.cloud.ports import Datum, MetricSink
-from fogbank.cloud.records.training_job import FinalMetric
+from fogbank.cloud.records.training_job import OBJECTIVE_VALUES, FinalMetric
 from fogbank.cloud.rules.metric_definitions import MetricDefinition, values
 
 NAMESPACE = "/aws/sagemaker/TrainingJobs"
 
 
 class MetricCapture:
-    """Metrics of one job; the logs of all its instances go through the same one."""
+    """Metrics of one job; the logs of all its instances go through the same one.
+
+    objective: name of the metric of which every value is kept (up to `OBJECTIVE_VALUES`).
+    """
 
     def __init__(
-        self, definitions: Sequence[MetricDefinition], sink: MetricSink, job_name: str
+        self,
+        definitions: Sequence[MetricDefinition],
+        sink: MetricSink,
+        job_name: str,
+        *,
+        objective: str | None = None,
     ) -> None:
         self._definitions = definitions
         self._sink = sink
         self._dimensions = {"TrainingJobName": job_name}
         self._final: dict[str, FinalMetric] = {}
+        self._objective = objective
+        self._objective_values: list[float] = []
 
     def on_line(self, line: str, timestamp_ms: int) -> None:
         """Look for values in one line of the log."""
@@ -37,8 +47,15 @@ class MetricCapture:
         for name, value in values(self._definitions, line):
             data.append(Datum(name, value, at, dimensions=self._dimensions))
             self._final[name] = FinalMetric(name=name, value=value, at=at)
+            if name == self._objective and len(self._objective_values) < OBJECTIVE_VALUES:
+                self._objective_values.append(value)
         if data:
             self._sink.record(NAMESPACE, data)
+
+    @property
+    def objective_values(self) -> tuple[float, ...]:
+        """The objective, report by report."""
+        return tuple(self._objective_values)
 
     @property
     def final(self) -> tuple[FinalMetric, ...]:

@@ -5,14 +5,31 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import Generic, TypeVar
 
 from fogbank.cloud.ports import Records
 from fogbank.cloud.records.base import Record
+from fogbank.core.clock import Clock
 
 R = TypeVar("R", bound=Record)
 
 log = logging.getLogger("fogbank.machines")
+
+
+async def changed_or_due(event: asyncio.Event, due: datetime | None, clock: Clock) -> None:
+    """Wait until the event is set, or that time has come: then the event is set by us."""
+    alarm = None if due is None else asyncio.create_task(_ring(event, due, clock))
+    try:
+        await event.wait()
+    finally:
+        if alarm is not None:
+            alarm.cancel()
+
+
+async def _ring(event: asyncio.Event, at: datetime, clock: Clock) -> None:
+    await clock.sleep((at - clock.now()).total_seconds())
+    event.set()
 
 
 class Reconciler(Generic[R]):

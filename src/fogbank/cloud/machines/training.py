@@ -10,11 +10,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import replace
-from datetime import datetime
 
 from fogbank.cloud.machines.metric_capture import MetricCapture
 from fogbank.cloud.machines.nofollow import remove_tree
-from fogbank.cloud.machines.reconcile import Reconciler
+from fogbank.cloud.machines.reconcile import Reconciler, changed_or_due
 from fogbank.cloud.machines.site import Site
 from fogbank.cloud.machines.threads import in_thread
 from fogbank.cloud.machines.training_attempt import Attempt
@@ -22,6 +21,7 @@ from fogbank.cloud.ports import MetricSink, Records
 from fogbank.cloud.records.training_job import TrainingJob
 from fogbank.cloud.rules.metric_definitions import compile_definitions
 from fogbank.cloud.rules.training_job import Observation, next_step, phase
+from fogbank.cloud.rules.tuning_trial import OBJECTIVE
 
 log = logging.getLogger("fogbank.training")
 
@@ -35,6 +35,7 @@ class TrainingJobs:
         self._site = site
         self._stopping = asyncio.Event()
         self._resumed: set[str] = set()
+        self._captures: dict[str, MetricCapture] = {}
         self._reconciler = Reconciler(
             records,
             TrainingJob,
@@ -68,6 +69,12 @@ class TrainingJobs:
         self._stopping.set()
         await self._reconciler.stop()
 
+    def objective_values(self, name: str) -> tuple[float, ...]:
+        """The objective of a tuning job's trial that runs, report by report; of one that has ended
+        its record has them."""
+        capture = self._captures.get(name)
+        return () if capture is None else capture.objective_values
+
     async def _keep(self, name: str, event: asyncio.Event) -> None:
         job = self._records.get(TrainingJob, name)
         if job is None:
@@ -76,8 +83,12 @@ class TrainingJobs:
         self._resumed.discard(name)
         algorithm = job.request.get("AlgorithmSpecification", {})
         metrics = MetricCapture(
-            compile_definitions(algorithm.get("MetricDefinitions", ())), self._metrics, name
+            compile_definitions(algorithm.get("MetricDefinitions", ())),
+            self._metrics,
+            name,
+            objective=_objective(job),
         )
+        self._captures[name] = metrics
         attempt = Attempt(
             job, self._site, metrics, event.set, host_restarted=resumed and phase(job) == "Training"
         )
@@ -100,9 +111,10 @@ class TrainingJobs:
                     )
                     continue
                 await attempt.act(decision.action, with_model=decision.with_model)
-                await self._sleep(event, decision.wait_until)
+                await changed_or_due(event, decision.wait_until, self._site.clock)
         finally:
             await attempt.end()
+            del self._captures[name]
 
     async def _save(self, attempt: Attempt) -> None:
         try:
@@ -113,24 +125,15 @@ class TrainingJobs:
     def _write(
         self, before: TrainingJob, after: TrainingJob, metrics: MetricCapture, reason: str
     ) -> None:
-        after = replace(after, final_metrics=metrics.final or before.final_metrics)
+        after = replace(
+            after,
+            final_metrics=metrics.final or before.final_metrics,
+            objective_values=metrics.objective_values or before.objective_values,
+        )
         if after == before:
             return
         log.info("training job %s: %s (%s)", after.name, after.secondary_status, reason)
         self._records.put(after)
-
-    async def _sleep(self, event: asyncio.Event, until: datetime | None) -> None:
-        """Until the event is set, or that time has come: then the event is set by us."""
-        alarm = None if until is None else asyncio.create_task(self._ring(event, until))
-        try:
-            await event.wait()
-        finally:
-            if alarm is not None:
-                alarm.cancel()
-
-    async def _ring(self, event: asyncio.Event, at: datetime) -> None:
-        await self._site.clock.sleep((at - self._site.clock.now()).total_seconds())
-        event.set()
 
     def _broken(self, name: str, error: Exception) -> None:
         """What nobody foresaw ends the job (or its attempt) with a stated reason."""
@@ -139,3 +142,11 @@ class TrainingJobs:
             return
         seen = Observation(internal_error=f"{type(error).__name__}: {error}")
         self._records.put(next_step(job, seen, self._site.clock.now()).job)
+
+
+def _objective(job: TrainingJob) -> str | None:
+    """Name of the metric that a tuning job watches."""
+    if job.tuning_job_arn is None:
+        return None
+    name: str | None = job.request.get("HyperParameters", {}).get(OBJECTIVE)
+    return name

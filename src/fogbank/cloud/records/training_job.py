@@ -12,6 +12,9 @@ TrainingJobStatus = Literal["InProgress", "Completed", "Failed", "Stopping", "St
 
 FINAL: frozenset[str] = frozenset({"Completed", "Failed", "Stopped"})
 
+OBJECTIVE_VALUES = 1000
+"""Reports of an objective that are remembered: a script may print it for every batch."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Transition:
@@ -39,6 +42,9 @@ class TrainingJob:
     attempt:              1 for the first run; the restart of a host or a RetryStrategy adds one.
     model_artifacts:      s3:// URI of model.tar.gz, known from the start.
     training_started/ended: the interval that is billed, per instance.
+    tuning_job_arn:       of the tuning job that created it; None where a person did.
+    objective_values:     the tuning job's objective, report by report, as of the last change of
+                          status; at most `OBJECTIVE_VALUES`.
     """
 
     kind: ClassVar[str] = "sagemaker.training_job"
@@ -58,6 +64,8 @@ class TrainingJob:
     stop_requested: datetime | None = None
     failure_reason: str | None = None
     final_metrics: tuple[FinalMetric, ...] = ()
+    tuning_job_arn: str | None = None
+    objective_values: tuple[float, ...] = ()
 
     @property
     def key(self) -> str:

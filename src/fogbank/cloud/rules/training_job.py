@@ -11,13 +11,14 @@ and SecondaryStatusTransition; developer guide, "How Amazon SageMaker Processes 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from signal import Signals
-from typing import Literal
+from typing import Any, Literal
 
 from fogbank.cloud.records.training_job import TrainingJob, TrainingJobStatus, Transition
+from fogbank.cloud.rules.distribution import LOST_PEER_PATIENCE_S, is_lost_peer
 
 GRACE_S = 120
 """From SIGTERM to SIGKILL (API reference, StoppingCondition)."""
@@ -81,6 +82,7 @@ class InstanceExit:
     memory_share_bytes: that share, where it is known.
     failure:            the text of /opt/ml/output/failure; empty where there is none.
     last_words:         the last lines of its log, used where `failure` is empty.
+    at:                 when it ended, where that is known.
     """
 
     instance: str
@@ -90,6 +92,7 @@ class InstanceExit:
     memory_share_bytes: int | None = None
     failure: str = ""
     last_words: str = ""
+    at: datetime | None = None
 
     @property
     def ok(self) -> bool:
@@ -108,6 +111,7 @@ class Observation:
     terminated:     when SIGTERM was sent; None where it was not.
     has_model:      /opt/ml/model has something in it (asked once nothing runs any more).
     uploaded:       the output is in S3.
+    warning:        what the caller should know of a job that completed (`rules.distribution`).
     client_error:   something that the caller has to mend: no objects under a channel's prefix, the
                     output bucket is gone. Becomes `ClientError: ...`.
     internal_error: something broke in the machine itself. Becomes `InternalServerError: ...`.
@@ -122,6 +126,7 @@ class Observation:
     terminated: datetime | None = None
     has_model: bool = False
     uploaded: bool = False
+    warning: str = ""
     client_error: str | None = None
     internal_error: str | None = None
     host_restarted: bool = False
@@ -146,6 +151,26 @@ class Decision:
 def first_transition(now: datetime) -> tuple[Transition, ...]:
     """The history of a job that was created now."""
     return (Transition(status="Starting", started=now, message=MESSAGES["Starting"]),)
+
+
+def new_training_job(
+    arn: str, request: Mapping[str, Any], now: datetime, *, tuning_job: str | None = None
+) -> TrainingJob:
+    """What a checked CreateTrainingJob request becomes. tuning_job: ARN of the one that made it."""
+    name: str = request["TrainingJobName"]
+    output: str = request["OutputDataConfig"]["S3OutputPath"].rstrip("/")
+    return TrainingJob(
+        name=name,
+        arn=arn,
+        request=dict(request),
+        status="InProgress",
+        secondary_status="Starting",
+        transitions=first_transition(now),
+        created=now,
+        modified=now,
+        model_artifacts=f"{output}/{name}/output/model.tar.gz",
+        tuning_job_arn=tuning_job,
+    )
 
 
 def transition(job: TrainingJob, status: str, message: str, now: datetime) -> TrainingJob:
@@ -279,13 +304,21 @@ def _downloading(job: TrainingJob, seen: Observation, now: datetime) -> Decision
 def _training(job: TrainingJob, seen: Observation, now: datetime) -> Decision:
     end = deadline(job)
     assert end is not None, "Training comes after Downloading"
-    failed = next((ended for ended in seen.exits if not ended.ok), None)
+    failed = _root_cause(seen.exits)
     stopping = job.status == "Stopping"
     if seen.host_restarted:
         if stopping:
             return _upload(job, seen, now, "the job was being stopped when the host restarted")
         return _after_host_restart(job, now)
     if failed is not None and not stopping:
+        patience_ends = _patience_ends(failed, seen)
+        if patience_ends is not None and now < patience_ends:
+            return Decision(
+                action="wait",
+                reason=f"{failed.instance} lost another instance, whose reason is the job's",
+                job=job,
+                wait_until=patience_ends,
+            )
         return _upload(
             replace(job, failure_reason=failure_reason(failed)),
             seen,
@@ -299,6 +332,23 @@ def _training(job: TrainingJob, seen: Observation, now: datetime) -> Decision:
     if stopping:
         return _end_containers(job, seen, now)
     return Decision(action="run", reason="training is in progress", job=job, wait_until=end)
+
+
+def _root_cause(exits: Sequence[InstanceExit]) -> InstanceExit | None:
+    """The first failure that says more than that another instance has gone; else the first."""
+    failed = [ended for ended in exits if not ended.ok]
+    return next((ended for ended in failed if not _has_lost_peer(ended)), next(iter(failed), None))
+
+
+def _has_lost_peer(ended: InstanceExit) -> bool:
+    return is_lost_peer(ended.failure or ended.last_words)
+
+
+def _patience_ends(failed: InstanceExit, seen: Observation) -> datetime | None:
+    """How long to wait for the reason of another instance; None where there is none to come."""
+    if failed.at is None or not seen.running or not _has_lost_peer(failed):
+        return None
+    return failed.at + timedelta(seconds=LOST_PEER_PATIENCE_S)
 
 
 def _end_containers(job: TrainingJob, seen: Observation, now: datetime) -> Decision:
@@ -339,6 +389,8 @@ def _uploading(job: TrainingJob, seen: Observation, now: datetime) -> Decision:
     message = MESSAGES["Completed"]
     if not seen.has_model:
         message += " (nothing was left in /opt/ml/model: there is no model.tar.gz)"
+    if seen.warning:
+        message += f". Warning: {seen.warning}"
     completed = transition(job, "Completed", message, now)
     return Decision(action="release", reason=message, job=completed)
 
@@ -386,7 +438,8 @@ def _after_host_restart(job: TrainingJob, now: datetime) -> Decision:
         return _restart(
             job, "Interrupted", "The host restarted: going on from the checkpoints", now
         )
-    if _retries_left(job):  # a lost host is an internal error
+    if _retries_left(job) or job.tuning_job_arn is not None:
+        # A lost host is an internal error; and nobody would create a trial again.
         return _restart(job, "Restarting", "Restarting the training job: the host restarted", now)
     return _fail(
         job,

@@ -66,6 +66,7 @@ class ControlPlane:
     records: SqliteRecords = field(default_factory=lambda: SqliteRecords(Database(":memory:")))
     bucket: Bucket = field(default_factory=lambda: Bucket("train/cat/1.png", "out/model.tar.gz"))
     now: datetime = NOW
+    has_optuna: bool = True
 
     def __post_init__(self) -> None:
         self._table = dispatch_table(
@@ -75,6 +76,7 @@ class ControlPlane:
                 scope=SCOPE,
                 objects=self.bucket,
                 role_exists=lambda arn: arn == ROLE,
+                search_model_exists=lambda: self.has_optuna,
             ),
         )
 

@@ -24,13 +24,15 @@ DEFAULT_MAX_RESULTS = 10
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One resource. `summary` is its element of the answer."""
+    """One resource. `summary` is its element of the answer; `objective` is what
+    FinalObjectiveMetricValue sorts by."""
 
     name: str
     created: datetime
     summary: Mapping[str, Any]
     modified: datetime | None = None
     status: str = ""
+    objective: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,17 +87,19 @@ def _within(params: Params, name: str, moment: datetime | None) -> bool:
     return (after is None or moment >= after) and (before is None or moment < before)
 
 
-def _sort_key(params: Params, entry: Entry) -> tuple[str | int, str]:
+def _sort_key(params: Params, entry: Entry) -> tuple[str | float, str]:
     match params.get("SortBy", "CreationTime"):
         case "Name":
             return entry.name, entry.name
         case "Status":
             return entry.status, entry.name
+        case "FinalObjectiveMetricValue":
+            return entry.objective, entry.name
         case _:
             return round(entry.created.timestamp() * 1_000_000), entry.name
 
 
-def _token(last: tuple[str | int, str], params: Params) -> str:
+def _token(last: tuple[str | float, str], params: Params) -> str:
     text = json.dumps([*last, _fingerprint(params)])
     return base64.urlsafe_b64encode(text.encode()).decode()
 

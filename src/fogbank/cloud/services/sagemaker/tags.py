@@ -10,6 +10,7 @@ from fogbank.cloud.ports import Records
 from fogbank.cloud.records.hosting import Endpoint, EndpointConfig, Model
 from fogbank.cloud.records.tags import Tags
 from fogbank.cloud.records.training_job import TrainingJob
+from fogbank.cloud.records.tuning_job import TuningJob
 from fogbank.cloud.services.base import operation
 from fogbank.cloud.services.sagemaker.refusals import first_repeated, not_found
 from fogbank.core.arn import Arn
@@ -18,8 +19,11 @@ from fogbank.core.errors import InputError
 MAX_TAGS = 50
 """Tags a resource may have (API reference, AddTags)."""
 
-_KINDS: Mapping[str, tuple[type[TrainingJob | Model | EndpointConfig | Endpoint], str]] = {
+_KINDS: Mapping[
+    str, tuple[type[TrainingJob | TuningJob | Model | EndpointConfig | Endpoint], str]
+] = {
     "training-job": (TrainingJob, "training job"),
+    "hyper-parameter-tuning-job": (TuningJob, "hyperparameter tuning job"),
     "model": (Model, "model"),
     "endpoint-config": (EndpointConfig, "endpoint configuration"),
     "endpoint": (Endpoint, "endpoint"),
@@ -45,7 +49,7 @@ def _checked(tags: Sequence[Mapping[str, str]]) -> dict[str, str]:
 
 
 class TagRoom:
-    """Tags of training jobs, models, endpoint configurations and endpoints."""
+    """Tags of training jobs, tuning jobs, models, endpoint configurations and endpoints."""
 
     def __init__(self, *, records: Records) -> None:
         self._records = records

@@ -46,18 +46,7 @@ class TrainingJobs:
             objects=self._objects,
             role_exists=self._role_exists,
         )
-        output = params["OutputDataConfig"]["S3OutputPath"].rstrip("/")
-        job = TrainingJob(
-            name=name,
-            arn=arn,
-            request=dict(params),
-            status="InProgress",
-            secondary_status="Starting",
-            transitions=rules.first_transition(context.received),
-            created=context.received,
-            modified=context.received,
-            model_artifacts=f"{output}/{name}/output/model.tar.gz",
-        )
+        job = rules.new_training_job(arn, params, context.received)
         self._records.put(job, *new_tags(arn, params))
         return {"TrainingJobArn": arn}
 

@@ -68,6 +68,8 @@ def describe_training_job(job: TrainingJob, scope: Scope) -> dict[str, Any]:
         **{name: bool(request.get(name)) for name in _FLAGS},
         **_times(job),
     }
+    if job.tuning_job_arn is not None:
+        answer["TuningJobArn"] = job.tuning_job_arn
     if job.status == "Failed" and job.failure_reason is not None:
         answer["FailureReason"] = job.failure_reason
     if job.final_metrics:
