@@ -1,7 +1,7 @@
 # Each target is a line or two. `make demo` and `make test` do everything, set-up included.
 PYTHON ?= python3
 BIN := .venv/bin
-.PHONY: setup demo test check format bench clean
+.PHONY: setup demo test clients check format bench clean
 
 setup: .venv/ready
 .venv/ready: pyproject.toml constraints.txt
@@ -12,6 +12,12 @@ demo: setup
 
 test: setup check
 	$(BIN)/pytest
+
+# Real SDKs against a cloud: environments of their own (some 1.5 GB, made once), some minutes.
+clients: setup .venv-clients/sdk-v2/ready .venv-clients/sdk-v3/ready
+	FOGBANK_CLIENT_ENVIRONMENTS=.venv-clients $(BIN)/pytest tests/clients
+.venv-clients/%/ready: clients/%.txt
+	$(PYTHON) -m venv $(@D) && $(@D)/bin/pip install --quiet --requirement $< && touch $@
 
 check: setup
 	$(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/mypy && $(BIN)/lint-imports && $(BIN)/codespell src tests docs README.md CONTRIBUTING.md CHANGELOG.md

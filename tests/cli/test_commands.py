@@ -196,7 +196,7 @@ def test_a_port_that_is_taken(tmp_path: Path) -> None:
 def test_env_is_for_a_shell(home: Path) -> None:
     script = 'eval "$FOUND" && env'
     found = fogbank("env", home=home).stdout
-    assert all(line.startswith("export AWS_") for line in found.splitlines())
+    assert all(line.startswith(("export AWS_", "export SAGEMAKER_")) for line in found.splitlines())
     shell = subprocess.run(
         ["sh", "-c", script], env={"FOUND": found}, capture_output=True, text=True, check=True
     )
@@ -225,6 +225,31 @@ def test_run_passes_environment_and_exit_code(home: Path) -> None:
     )
     assert missing.returncode == ExitCode.COMMAND_NOT_FOUND
     assert "no-such-command cannot be run" in missing.stderr
+
+
+@pytest.mark.slow
+def test_a_command_finds_the_cloud_behind_awss_own_hosts(home: Path) -> None:
+    program = (
+        "import boto3, urllib.error, urllib.request\n"
+        "sts = boto3.client('sts', endpoint_url='https://sts.us-east-1.amazonaws.com')\n"
+        "print(sts.get_caller_identity()['Account'])\n"
+        "try:\n"
+        "    urllib.request.urlopen('https://example.com')\n"
+        "except urllib.error.URLError as error:\n"
+        "    print(error.reason)\n"
+    )
+    script = Path(sys.executable).with_name("fogbank")
+    ended = subprocess.run(
+        [script, "run", "--", sys.executable, "-c", program],
+        env={**os.environ, "FOGBANK_HOME": str(home)},
+        capture_output=True,
+        text=True,
+    )
+    assert ended.stdout.splitlines() == [
+        "123456789012",
+        "Tunnel connection failed: 403 Forbidden",
+    ], ended.stderr
+    assert "example.com is not a host of AWS" in (home / "run.log").read_text()
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from e2e.account import ECHO, INFERENCE_IMAGE, TRAINING_IMAGE, archive
+from e2e.account import ECHO, INFERENCE_IMAGE, TRAINING_IMAGE, Account, archive
 from e2e.waiting import until
 from fogbank.testing.cloud import RunningCloud
 
@@ -71,6 +71,15 @@ class Shell:
         )
         assert ended.returncode == 0, f"aws {' '.join(arguments)}: {ended.stderr}"
         return ended.stdout
+
+    def exit_code(self, *arguments: str) -> int:
+        return subprocess.run(
+            [str(self._aws), *arguments],
+            cwd=self.folder,
+            env=self._environment,
+            capture_output=True,
+            timeout=60,
+        ).returncode
 
     def json(self, *arguments: str) -> Any:
         return json.loads(self.text(*arguments, "--output", "json"))
@@ -162,6 +171,59 @@ def test_the_whole_way_with_the_awscli(shell: Shell) -> None:
     assert answer == {"model": "woof", "said": 1004}
     shell.text("sagemaker", "delete-endpoint", "--endpoint-name", "cli")
     shell.text("s3", "rb", "--force", "s3://with-the-cli")
+
+
+@pytest.mark.slow
+@pytest.mark.observed
+def test_the_awscli_waits_for_jobs(shell: Shell, account: Account) -> None:
+    """Its waiters look once, then sleep for minutes: here they find things done."""
+    account.train("cli-waited", "print('ran')")
+    account.train("cli-failed", "raise SystemExit(3)")
+    wait = ("sagemaker", "wait", "training-job-completed-or-stopped", "--training-job-name")
+    for name, code in (("cli-waited", 0), ("cli-failed", 255)):
+        account.job_end(name)
+        assert shell.exit_code(*wait, name) == code
+
+
+@pytest.mark.slow
+@pytest.mark.observed
+def test_a_log_is_followed_as_logs_tail_does(account: Account) -> None:
+    """Version 2 of the awscli, which pip does not install: every few seconds all events from the
+    last one's time on, without those that were shown."""
+    account.train("tailed", "import time; print('early', flush=True); time.sleep(1); print('late')")
+    account.job_says("tailed", "early")
+    shown: dict[str, str] = {}
+    newest_ms = 0
+
+    def poll() -> bool:
+        nonlocal newest_ms
+        pages = account.logs.get_paginator("filter_log_events").paginate(
+            logGroupName="/aws/sagemaker/TrainingJobs",
+            logStreamNamePrefix="tailed/",
+            interleaved=True,
+            startTime=newest_ms,
+        )
+        for event in (event for page in pages for event in page["events"]):
+            shown.setdefault(event["eventId"], event["message"])
+            newest_ms = max(newest_ms, event["timestamp"])
+        return "late" in shown.values()
+
+    until(poll, "the last line")
+    account.job_end("tailed")
+    poll()
+    assert list(shown.values()) == account.job_log("tailed")
+
+
+@pytest.mark.slow
+@pytest.mark.observed
+def test_the_awscli_waits_for_endpoints(shell: Shell, account: Account) -> None:
+    wait = ("sagemaker", "wait")
+    account.deploy("cli-waited")
+    account.in_service("cli-waited")
+    assert shell.exit_code(*wait, "endpoint-in-service", "--endpoint-name", "cli-waited") == 0
+    account.delete_endpoint("cli-waited")
+    assert shell.exit_code(*wait, "endpoint-deleted", "--endpoint-name", "cli-waited") == 0
+    assert shell.exit_code(*wait, "endpoint-in-service", "--endpoint-name", "cli-waited") == 255
 
 
 @pytest.fixture

@@ -305,9 +305,9 @@ def test_a_replica_that_is_killed_is_replaced(account: Account) -> None:
     assert first
     for process in first:
         os.kill(process.pid, signal.SIGKILL)
+    psutil.wait_procs(first, timeout=10)
     assert account.invoke("phoenix") == {"model": "phoenix", "said": "hello"}
     assert account.endpoint("phoenix")["EndpointStatus"] == "InService"
-    psutil.wait_procs(first, timeout=10)
     second = {process.pid for process in replicas(account.cloud, "phoenix")}
     assert second
     assert second.isdisjoint(process.pid for process in first)

@@ -12,16 +12,17 @@ def env(json: Json = False, home: Home = HOME, port: Port = PORT) -> None:
 
     boto3, the aws command line and every other client then talk to the local cloud, with the
     credentials of a role session, as on a notebook instance. The cloud is started where it does
-    not run.
+    not run. The SageMaker SDKs find their default bucket and report nothing to AWS; their
+    get_execution_role() asks a host that they name themselves, for which there is `fogbank run`.
     """
     import typer
 
     from fogbank.cli.console import print_json
     from fogbank.cli.session import running_cloud
-    from fogbank.ops.local_cloud import variables
+    from fogbank.ops.client_environment import shell_variables
 
     cloud, running = running_cloud(home, port)
-    found = variables(running, cloud.credentials())
+    found = shell_variables(running, cloud.credentials())
     if json:
         print_json(found)
         return

@@ -1,4 +1,4 @@
-"""`fogbank run`: a command in the environment of `fogbank env`."""
+"""`fogbank run`: a command whose calls to AWS all reach the local cloud."""
 
 from __future__ import annotations
 
@@ -19,19 +19,26 @@ def run(
         list[str],
         typer.Argument(help="The command and its arguments, after --.", metavar="COMMAND"),
     ],
+    network: Annotated[
+        bool, typer.Option("--network", help="Let it reach hosts outside AWS, too.")
+    ] = False,
     home: Home = HOME,
     port: Port = PORT,
 ) -> None:
-    """Run a command in that environment: fogbank run -- python hpo.py
+    """Run a command with the cloud in AWS's place: fogbank run -- python hpo.py
 
-    All its AWS clients talk to the local cloud. Profiles and endpoints of single services that
-    are set are taken out of its environment. The exit code is the command's own.
+    Also calls to a host of AWS that a program names itself reach the local cloud, as those of the
+    SageMaker SDKs to STS, and the SDKs report nothing to AWS: a proxy answers for these hosts while
+    the command runs. Other hosts are out of reach without --network. Profiles and endpoints of
+    single services that are set are taken out of its environment. The exit code is the command's
+    own.
     """
     from fogbank.cli.session import running_cloud
-    from fogbank.ops.local_cloud import environment, variables
+    from fogbank.ops.client_environment import command_environment, start_proxy
 
     cloud, running = running_cloud(home, port)
-    found = environment(os.environ, variables(running, cloud.credentials()))
+    proxy = start_proxy(running, os.getpid(), network=network)
+    found = command_environment(os.environ, running, cloud.credentials(), proxy, network=network)
     sys.stdout.flush()
     sys.stderr.flush()
     try:

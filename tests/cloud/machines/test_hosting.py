@@ -297,7 +297,9 @@ async def test_a_container_that_dies_again_and_again_is_started_more_and_more_se
         await site.until(lambda number=number: len(site.engine.instances) == number)  # type: ignore[misc]
         starts.append(site.clock.monotonic_s())
     pauses = [later - sooner for sooner, later in pairwise(starts)]
-    assert [round(pause) for pause in pauses] == [2, 4, 8]
+    # Files are handled in threads meanwhile, and the clock of the test goes on: a little more.
+    for pause, least in zip(pauses, (2, 4, 8), strict=True):
+        assert least <= round(pause, 1) < least * 1.75
     assert site.endpoint.status == "InService"
 
 

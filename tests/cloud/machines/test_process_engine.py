@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -84,6 +85,32 @@ async def test_what_a_program_is_given(engine: ProcessEngine, tmp_path: Path) ->
         str(os.nice(0) + 10),
         *("800", "0", "1", "0"),
     ]
+
+
+@pytest.mark.docs
+@pytest.mark.parametrize("engine", ["enclosed"], indirect=True)
+async def test_an_enclosed_program_has_opt_ml(engine: ProcessEngine, tmp_path: Path) -> None:
+    """SageMaker's contract with containers: programs may name /opt/ml itself."""
+    before = {path.name for path in Path("/opt").iterdir()}
+    end, output = await run(
+        engine, tmp_path, "echo made > /opt/ml/here && cat here && ls -A /opt && ls -A /opt/ml"
+    )
+    assert end.ok, output
+    assert (tmp_path / "ml" / "here").read_text() == "made\n"
+    assert output.splitlines() == ["made", *sorted({*before, "ml"}), "here"]
+    assert {path.name for path in Path("/opt").iterdir()} == before
+
+
+@pytest.mark.parametrize("engine", ["enclosed"], indirect=True)
+async def test_what_opt_has_is_there_with_opt_ml(engine: ProcessEngine, tmp_path: Path) -> None:
+    """Interpreters live in /opt, too: folders, links and files of it are what they were."""
+    listing = "find /opt -maxdepth 2 -not -path '/opt/ml*' -not -path /opt -printf '%y %s %p %l\\n'"
+    _, inside = await run(engine, tmp_path, listing)
+    outside = await asyncio.create_subprocess_exec("sh", "-c", listing, stdout=subprocess.PIPE)
+    expected, _ = await outside.communicate()
+    assert sorted(inside.splitlines()) == sorted(expected.decode().splitlines())
+    await run(engine, tmp_path, "touch /opt/new")
+    assert not Path("/opt/new").exists()
 
 
 def test_credentials_of_the_cloud_are_not_inherited() -> None:

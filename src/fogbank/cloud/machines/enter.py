@@ -2,7 +2,8 @@
 
 In: file descriptor FD, a socket to the cloud. Its first line is a JSON object:
     {"argv", "env", "cwd", "cpus", "nice", "address",
-     "enclose": {"views": [[source, target, scratch]], "hidden": [path], "kept": [path]} | null}
+     "enclose": {"views": [[source, target, scratch]], "hidden": [path], "kept": [path],
+                 "opt_ml": path | null} | null}
 Then single bytes: T asks for SIGTERM to the program's process group, K for the end of everything.
 Out: on the socket, JSON lines: {"event": "started"}, {"event": "error", "message"} or
 {"event": "exit", "status"} (a wait status). Standard output and error go to the program untouched.
@@ -10,7 +11,8 @@ Out: on the socket, JSON lines: {"event": "started"}, {"event": "error", "messag
 Three promises. When the program ends, every process that it left is killed, wherever it went: this
 process is their subreaper. When the cloud ends, also by SIGKILL, the socket closes and everything
 is killed. And with "enclose", the program runs in user, mount and process namespaces of its own in
-which `hidden` is empty and `views` are overlays whose lower layers nobody can reach:
+which `hidden` is empty, `views` are overlays whose lower layers nobody can reach, and `opt_ml` is
+at /opt/ml, as in a container:
 
     cloud ── enter (outer) ── init: pid 1, mounts ── program: a second, nested pair of namespaces
 
@@ -44,6 +46,9 @@ _MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_NOEXEC = 1, 2, 4, 8
 _MS_REMOUNT, _MS_BIND, _MS_REC, _MS_PRIVATE = 32, 4096, 16384, 1 << 18
 
 _MOUNT_SETATTR, _AT_RECURSIVE, _MOUNT_ATTR_RDONLY = 442, 0x8000, 1
+
+_OPT, _ML = "/opt", "ml"
+_ENTRY = os.O_PATH | os.O_NOFOLLOW
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -134,8 +139,44 @@ def _enclose(enclose: dict[str, Any]) -> None:
             os.makedirs(path, exist_ok=True)  # noqa: PTH103
             _mount(f"/proc/self/fd/{handle}", path, None, _MS_BIND | _MS_REC)
             os.close(handle)
-        read_only = _MS_REMOUNT | _MS_BIND | _MS_RDONLY | _MS_NOSUID | _MS_NODEV
-        _mount("fogbank", hidden, None, read_only)
+        _seal(hidden)
+    if enclose["opt_ml"] is not None:
+        _place_opt_ml(enclose["opt_ml"])
+
+
+def _seal(path: str) -> None:
+    """Make a cover of ours read-only."""
+    read_only = _MS_REMOUNT | _MS_BIND | _MS_RDONLY | _MS_NOSUID | _MS_NODEV
+    _mount("fogbank", path, None, read_only)
+
+
+def _place_opt_ml(base: str) -> None:
+    """Show `base` at /opt/ml. Nothing of it comes to the host: where there is no such folder, /opt
+    is covered by one of ours with everything that the host's has, and `ml`."""
+    source = os.open(base, os.O_PATH | os.O_DIRECTORY)
+    if not os.path.isdir(f"{_OPT}/{_ML}"):  # noqa: PTH112
+        entries = {name: os.open(f"{_OPT}/{name}", _ENTRY) for name in os.listdir(_OPT)}  # noqa: PTH208
+        _mount("fogbank", _OPT, "tmpfs", _MS_NOSUID | _MS_NODEV, "size=1m,mode=755")
+        for name, handle in entries.items():
+            _show_again(handle, f"{_OPT}/{name}")
+            os.close(handle)
+        os.mkdir(f"{_OPT}/{_ML}")  # noqa: PTH102
+        _seal(_OPT)
+    _mount(f"/proc/self/fd/{source}", f"{_OPT}/{_ML}", None, _MS_BIND | _MS_REC)
+    os.close(source)
+
+
+def _show_again(handle: int, path: str) -> None:
+    """Put what was opened before a cover went on at `path` on the cover."""
+    mode = os.fstat(handle).st_mode
+    if stat.S_ISLNK(mode):
+        os.symlink(os.readlink("", dir_fd=handle), path)  # noqa: PTH211
+        return
+    if stat.S_ISDIR(mode):
+        os.mkdir(path)  # noqa: PTH102
+    else:
+        os.close(os.open(path, os.O_CREAT | os.O_WRONLY))
+    _mount(f"/proc/self/fd/{handle}", path, None, _MS_BIND | _MS_REC)
 
 
 def _read_only(path: str) -> None:

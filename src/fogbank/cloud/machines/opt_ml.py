@@ -15,11 +15,18 @@ from typing import Any
 from fogbank.cloud.records.training_job import TrainingJob
 
 _GROUP = "homogeneousCluster"
-_INTERFACE = "lo"
+INTERFACE = "lo"
 """The network interface over which instances reach each other: SageMaker's is eth0, but here they
 are addresses of one host's loopback interface, and process groups bind to what this says."""
 
 _FOLDERS = ("input/config", "input/data", "model", "output/data", "code", "checkpoints")
+DRIVERS = "sm_drivers"
+"""The channel in which the SageMaker SDK's version 3 sends the scripts that start a program. They
+name /opt/ml themselves."""
+
+_TORCHRUN_DRIVER = "torchrun_driver.py"
+_MASTER = re.compile(r"os\.environ\[(['\"])SM_MASTER_(ADDR|PORT)\1\]")
+
 _OPT_ML = re.compile(r"(?<![\w.~-])/opt/ml(?![\w.-])")
 
 
@@ -61,7 +68,7 @@ def resource_config(job: TrainingJob, instance: int) -> dict[str, Any]:
         "current_group_name": _GROUP,
         "hosts": hosts,
         "instance_groups": [{"instance_group_name": _GROUP, "instance_type": kind, "hosts": hosts}],
-        "network_interface_name": _INTERFACE,
+        "network_interface_name": INTERFACE,
     }
 
 
@@ -83,6 +90,27 @@ def create(base: Path, job: TrainingJob, instance: int) -> None:
 def rewrite(argument: str, base: Path) -> str:
     """An argument of a container's command with /opt/ml replaced by where it really is."""
     return _OPT_ML.sub(str(base).replace("\\", r"\\"), argument)
+
+
+def adapt_drivers(folder: Path, *, base: Path | None, several: bool) -> None:
+    """Make an instance's own copy of the driver scripts fit this host.
+
+    base:    where /opt/ml is, for instances that have no real one.
+    several: whether there are other instances. The driver of torchrun then goes to the address and
+             the port that the machine holds for the job (`rendezvous`), not to port 7777 of algo-1.
+    """
+    for path in folder.rglob("*"):
+        if not path.is_file():
+            continue
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            continue
+        changed = text if base is None else rewrite(text, base)
+        if several and path.name == _TORCHRUN_DRIVER:
+            changed = _MASTER.sub(r"os.environ[\1FOGBANK_MASTER_\2\1]", changed)
+        if changed != text:
+            path.write_text(changed, encoding="utf-8")
 
 
 def submit_archive(job: TrainingJob) -> str | None:

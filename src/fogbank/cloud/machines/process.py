@@ -335,6 +335,7 @@ class ProcessEngine:
                 ],
                 "hidden": [str(path.resolve()) for path in spec.hidden],
                 "kept": [str(path.resolve()) for path in {*spec.kept, spec.base}],
+                "opt_ml": str(spec.base.resolve()) if Path("/opt").is_dir() else None,
             }
         return {
             "argv": spec.argv,

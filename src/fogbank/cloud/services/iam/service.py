@@ -12,6 +12,7 @@ from fogbank.cloud.services.iam.instance_profiles import InstanceProfiles
 from fogbank.cloud.services.iam.policies import Policies
 from fogbank.cloud.services.iam.roles import Roles
 from fogbank.cloud.services.iam.service_linked_roles import ServiceLinkedRoles
+from fogbank.cloud.services.iam.simulation import Simulation
 from fogbank.cloud.services.iam.tags import ResourceTags
 from fogbank.cloud.services.iam.users import Users
 from fogbank.cloud.state.keyring import RecordsKeyring
@@ -31,5 +32,6 @@ def rooms(records: Records, keyring: RecordsKeyring, scope: Scope) -> tuple[obje
         ResourceTags(records, directory),
         Roles(records, directory, scope),
         ServiceLinkedRoles(records, directory, scope),
+        Simulation(directory),
         Users(records, directory, scope),
     )
