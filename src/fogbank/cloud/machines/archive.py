@@ -269,9 +269,9 @@ def _add(tar: tarfile.TarFile, entry: nofollow.Entry, on_warning: Callable[[str]
         tar.addfile(member)
     elif stat.S_ISLNK(mode):
         member.type, member.linkname = tarfile.SYMTYPE, os.readlink(entry.name, dir_fd=entry.folder)
-        inside = os.path.normpath(f"/root/{entry.path}/../{member.linkname}")
+        inside = os.path.normpath(f"/base/{entry.path}/../{member.linkname}")
         absolute = member.linkname.startswith("/")
-        if absolute or not f"{inside}/".startswith("/root/"):
+        if absolute or not f"{inside}/".startswith("/base/"):
             on_warning(f"{entry.path} is a link to {member.linkname}: left out")
             return 0
         tar.addfile(member)
