@@ -40,10 +40,6 @@ class Headers:
     def __contains__(self, name: object) -> bool:
         return name in self._by_name
 
-    def prefixed(self, prefix: str) -> dict[str, str]:
-        """Headers whose names start with `prefix`, with the prefix removed."""
-        return {key[len(prefix) :]: value for key, value in self.items if key.startswith(prefix)}
-
 
 @dataclass(slots=True)
 class Request:

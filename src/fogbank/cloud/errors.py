@@ -45,11 +45,6 @@ class ServiceError(FogbankError):
         self.fields: Mapping[str, Any] = fields or {}
         self.headers: Mapping[str, str] = headers or {}
 
-    @property
-    def fault(self) -> str:
-        """`Sender` (4xx: the caller's) or `Receiver`: the query protocol's words."""
-        return "Sender" if self.status < 500 else "Receiver"
-
 
 class ValidationException(ServiceError):
     """The request breaks the model or a documented rule of the operation."""

@@ -334,8 +334,3 @@ def environment(outer: Mapping[str, str], inner: Mapping[str, str]) -> dict[str,
         hosts += [host for host in ("127.0.0.1", "localhost") if host not in hosts]
         kept["NO_PROXY"] = kept["no_proxy"] = ",".join(hosts)
     return {**kept, **inner}
-
-
-def default_home() -> Path:
-    """FOGBANK_HOME, else ~/.fogbank."""
-    return Path(os.environ.get("FOGBANK_HOME") or "~/.fogbank")

@@ -90,10 +90,6 @@ class Routes:
                     return Match(route, labels)
         return None
 
-    def knows_path(self, raw_path: str) -> bool:
-        """Whether any method is defined for this path."""
-        return any(path.pattern.match(raw_path) for path in self._paths)
-
 
 def query_map(raw_query: str) -> dict[str, str]:
     """Query parameters, decoded; the first of a repeated name; "" for one without a value."""

@@ -11,11 +11,9 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Callable, Sequence
-from typing import Literal, Protocol
+from typing import Protocol
 
 from awscrt import checksums as crt
-
-ChecksumType = Literal["FULL_OBJECT", "COMPOSITE"]
 
 DEFAULT_ALGORITHM = "CRC64NVME"
 """What S3 computes where the client names no algorithm."""

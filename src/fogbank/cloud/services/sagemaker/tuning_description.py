@@ -90,24 +90,6 @@ def _readable(given: Mapping[str, Any], definition: Definition) -> dict[str, Any
     }
 
 
-def _definitions(job: TuningJob, settings: Settings) -> dict[str, Any]:
-    """As they were given, and with the objective's name among the static hyperparameters: version
-    2 of the SDK takes it out of there, without asking, when it attaches to a job."""
-    shown = [
-        {
-            **definition.request,
-            "StaticHyperParameters": {
-                **definition.request.get("StaticHyperParameters", {}),
-                OBJECTIVE: definition.metric,
-            },
-        }
-        for definition in settings.definitions
-    ]
-    if "TrainingJobDefinition" in job.request:
-        return {"TrainingJobDefinition": shown[0]}
-    return {"TrainingJobDefinitions": shown}
-
-
 def summarize_tuning_job(job: TuningJob, children: Sequence[Child]) -> dict[str, Any]:
     """The members of HyperParameterTuningJobSummary."""
     config = job.request["HyperParameterTuningJobConfig"]
