@@ -74,6 +74,19 @@ def test_without_a_word_of_the_machine_the_first_host_is_the_master(job: Any) ->
     )
 
 
+@pytest.mark.observed
+def test_a_script_finds_where_its_hosts_meet(job: Any) -> None:
+    hosts = ["algo-1", "algo-2"]
+    env = plan(job, hosts, "algo-2").env
+    assert (env["MASTER_ADDR"], env["MASTER_PORT"]) == ("algo-1", "7777")
+    job.environ |= {"FOGBANK_MASTER_ADDR": "127.77.0.1", "FOGBANK_MASTER_PORT": "29511"}
+    env = plan(job, hosts, "algo-2").env
+    assert (env["MASTER_ADDR"], env["MASTER_PORT"]) == ("127.77.0.1", "29511")
+    on = {"sagemaker_torch_distributed_enabled": "true"}
+    assert plan(job, hosts, "algo-2", **on).env["NCCL_PROTO"] == "simple"
+    assert "NCCL_PROTO" not in env
+
+
 def test_without_distribution_every_host_runs_the_script(job: Any) -> None:
     off = {"sagemaker_torch_distributed_enabled": "false"}
     assert plan(job, ["algo-1", "algo-2"], "algo-2", **off).command[:3] == ("/py", "--", "train.py")

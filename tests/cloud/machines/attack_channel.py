@@ -103,4 +103,5 @@ def main() -> None:
     print("over")
 
 
-main()
+if __name__ == "__main__":  # never by an import: it spoils what its arguments name
+    main()

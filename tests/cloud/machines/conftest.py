@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -9,19 +10,29 @@ from pathlib import Path
 import pytest
 
 from cloud.machines.training_site import TrainingSite, strategy_of
-from fogbank.cloud.machines.process import ProcessEngine, mounts_work
+from fogbank.cloud.machines.choice import find_namespaces
+from fogbank.cloud.machines.process import Namespaces, ProcessEngine
 from fogbank.core.clock import SystemClock
 
 
-@pytest.fixture(params=["plain", "enclosed"])
-async def engine(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[ProcessEngine]:
+@pytest.fixture(scope="session")
+def namespaces(tmp_path_factory: pytest.TempPathFactory) -> tuple[Namespaces | None, str]:
+    """What this host has, and why not more."""
+    folder = tmp_path_factory.mktemp("namespaces")
+    return asyncio.run(find_namespaces(SystemClock(), folder))
+
+
+@pytest.fixture(params=["process", "namespace"])
+async def engine(
+    request: pytest.FixtureRequest, namespaces: tuple[Namespaces | None, str]
+) -> AsyncIterator[ProcessEngine]:
     """Real processes, with and without namespaces of their own."""
-    enclosed = request.param == "enclosed"
-    if enclosed:
-        works, why = await mounts_work(SystemClock(), tmp_path)
-        if not works:
-            pytest.skip(f"this host cannot enclose instances: {why}")
-    engine = ProcessEngine(SystemClock(), os.environ, can_mount=enclosed)
+    found, why = namespaces
+    if request.param == "namespace" and found is None:
+        pytest.skip(f"this host cannot enclose instances: {why}")
+    engine = ProcessEngine(
+        SystemClock(), os.environ, found if request.param == "namespace" else None
+    )
     yield engine
     await engine.stop()
 

@@ -7,13 +7,31 @@ import os
 import sys
 from pathlib import Path
 
-from fogbank.cloud.machines.engine import InstanceSpec, Share
-from fogbank.cloud.machines.process import ProcessEngine
+from fogbank.cloud.machines.engine import Attachment, InstanceSpec, NetworkSpec, Share
+from fogbank.cloud.machines.process import Namespaces, ProcessEngine
 from fogbank.core.clock import SystemClock
 
 
-async def main(folder: Path, can_mount: bool, marker: str) -> None:
-    engine = ProcessEngine(SystemClock(), os.environ, can_mount=can_mount)
+async def main(folder: Path, links: str, marker: str) -> None:
+    namespaces = {
+        "process": None,
+        "mounts": Namespaces(None),
+        "veth": Namespaces("veth"),
+        "loopback": Namespaces("loopback"),
+    }[links]
+    engine = ProcessEngine(SystemClock(), os.environ, namespaces)
+    attachment = None
+    if engine.can_network:
+        network = await engine.open_network(
+            NetworkSpec(
+                name="orphan",
+                folder=folder,
+                host_names=("algo-1",),
+                cloud_url="http://127.0.0.1:4566",
+                outside=True,
+            )
+        )
+        attachment = Attachment(network, 0)
     instance = await engine.start(
         InstanceSpec(
             name="orphan",
@@ -25,6 +43,7 @@ async def main(folder: Path, can_mount: bool, marker: str) -> None:
             share=Share((0,), 1 << 30),
             address="127.0.0.1",
             output=lambda _: None,
+            attachment=attachment,
         )
     )
     print(instance.pid, flush=True)
@@ -32,4 +51,4 @@ async def main(folder: Path, can_mount: bool, marker: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1]), bool(int(sys.argv[2])), sys.argv[3]))
+    asyncio.run(main(Path(sys.argv[1]), sys.argv[2], sys.argv[3]))

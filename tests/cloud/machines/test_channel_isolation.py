@@ -59,7 +59,7 @@ async def test_what_a_job_does_in_its_channel_stays_there(training: TrainingSite
     assert state(stored) == before
 
 
-@pytest.mark.parametrize("engine", ["enclosed"], indirect=True)
+@pytest.mark.parametrize("engine", ["namespace"], indirect=True)
 async def test_an_enclosed_job_cannot_change_an_object_by_any_way(training: TrainingSite) -> None:
     stored = training.objects.add("in", "data/a.txt", b"precious")
     before = state(stored)
@@ -78,7 +78,7 @@ async def test_an_enclosed_job_cannot_change_an_object_by_any_way(training: Trai
     assert [path for path in did if not any(part in path for part in own)] == []
 
 
-@pytest.mark.parametrize("engine", ["enclosed"], indirect=True)
+@pytest.mark.parametrize("engine", ["namespace"], indirect=True)
 async def test_an_enclosed_job_sees_nothing_of_the_clouds_home(training: TrainingSite) -> None:
     secret = training.home / "records.db"
     secret.write_text("keys\n")

@@ -37,9 +37,9 @@ class Programs:
     def __init__(self) -> None:
         self._running: list[subprocess.Popen[str]] = []
 
-    def start(self, *arguments: str) -> tuple[int, subprocess.Popen[str]]:
+    def start(self, *arguments: str, program: str = PROGRAM) -> tuple[int, subprocess.Popen[str]]:
         process = subprocess.Popen(
-            [sys.executable, "-c", PARENT, PROGRAM, *arguments],
+            [sys.executable, "-c", PARENT, program, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -93,3 +93,37 @@ def test_others_are_not(programs: Programs) -> None:
 def test_a_process_that_is_gone_is_linked_to_nobody(programs: Programs) -> None:
     server, _, _ = programs.pair()
     assert not linked([server, 2**22 + 1], ignored_port=1)
+
+
+IN_A_NETWORK = """
+import os, socket, sys
+from fogbank.cloud.machines.enter import CLONE_NEWNET, own_namespaces
+from fogbank.cloud.machines.netlink import LOOPBACK, Netlink
+try:
+    own_namespaces(CLONE_NEWNET)
+except OSError as error:
+    print(error, flush=True)
+    sys.exit()
+Netlink().set_up(LOOPBACK)
+server = socket.create_server(("127.0.0.1", 7001))
+if os.fork() == 0:
+    server.close()
+    mine = socket.create_connection(("127.0.0.1", 7001), source_address=("127.0.0.1", 7002))
+    sys.stdin.read()
+mine, _ = server.accept()
+print("up", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_equal_ends_in_two_networks_are_no_connection(programs: Programs) -> None:
+    """Each network has a loopback interface, and processes may talk there by the same ports."""
+    pids = []
+    for _ in range(2):
+        pid, process = programs.start(program=IN_A_NETWORK)
+        assert process.stdout is not None
+        said = process.stdout.readline().strip()
+        if said != "up":
+            pytest.skip(f"this host allows no network namespaces: {said}")
+        pids.append(pid)
+    assert not linked(pids, ignored_port=1)

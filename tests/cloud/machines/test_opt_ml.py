@@ -25,7 +25,7 @@ def test_configuration_files(tmp_path: Path) -> None:
         ResourceConfig={"InstanceType": "ml.m5.xlarge", "InstanceCount": 2},
         InputDataConfig=[{"ChannelName": "training", "DataSource": {"S3DataSource": source}}],
     )
-    opt_ml.create(tmp_path / "ml", job, 1)
+    opt_ml.create(tmp_path / "ml", job, 1, "eth0")
     config = tmp_path / "ml" / "input" / "config"
     assert json.loads((config / "hyperparameters.json").read_text()) == {"batch_size": '"128"'}
     assert json.loads((config / "inputdataconfig.json").read_text()) == {
@@ -47,7 +47,7 @@ def test_configuration_files(tmp_path: Path) -> None:
                 "hosts": ["algo-1", "algo-2"],
             }
         ],
-        "network_interface_name": "lo",
+        "network_interface_name": "eth0",
     }
     assert (tmp_path / "ml" / "input" / "data" / "training").is_dir()
 

@@ -79,6 +79,7 @@ async def test_the_environment_of_the_program(stage: Stage) -> None:
         "PYTHONUNBUFFERED": "1",
         "TORCH_HOME": "/mine",
         "WHERE": f"{spec.base}/model",
+        "SAGEMAKER_BASE_DIR": str(spec.base),
         "TRAINING_JOB_NAME": "dogs",
         "TRAINING_JOB_ARN": "arn:aws:sagemaker:us-east-1:123456789012:training-job/dogs",
         "AWS_REGION": "us-east-1",
@@ -88,7 +89,11 @@ async def test_the_environment_of_the_program(stage: Stage) -> None:
         "AWS_SECRET_ACCESS_KEY": "secret",
         "AWS_SESSION_TOKEN": "token",
         "FOGBANK_OVERLAYS": str(stage.site.home / "overlays"),
+        "FOGBANK_MASTER_ADDR": spec.address,
+        "FOGBANK_MASTER_PORT": spec.env["FOGBANK_MASTER_PORT"],
+        "GLOO_SOCKET_IFNAME": "lo",
     }
+    assert spec.attachment is None
 
 
 async def test_every_line_is_readable_when_the_job_is_final(stage: Stage) -> None:

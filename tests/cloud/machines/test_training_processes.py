@@ -243,10 +243,11 @@ async def test_a_server_that_was_killed_leaves_no_processes(
     """The socket closes when the cloud dies, by whatever signal: its instances end by themselves;
     what survives even that is found by its record and its mark."""
     marker = f"{os.getpid()}{engine.can_mount:d}88"
+    links = engine.links or ("mounts" if engine.can_mount else "process")
     (tmp_path / "job" / "ml").mkdir(parents=True)
     program = Path(__file__).with_name("one_instance.py")
     cloud = await asyncio.create_subprocess_exec(
-        *(sys.executable, str(program), str(tmp_path / "job"), str(int(engine.can_mount)), marker),
+        *(sys.executable, str(program), str(tmp_path / "job"), links, marker),
         stdout=asyncio.subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3] / "src")},
     )

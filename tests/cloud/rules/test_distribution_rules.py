@@ -19,12 +19,8 @@ from fogbank.cloud.rules.distribution import (
     notice_at_start,
     setting_of,
 )
-from fogbank.cloud.rules.training_job import (
-    InstanceExit,
-    Observation,
-    first_transition,
-    next_step,
-)
+from fogbank.cloud.rules.instance_exit import InstanceExit
+from fogbank.cloud.rules.training_job import Observation, first_transition, next_step
 
 T0 = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
@@ -112,12 +108,22 @@ def test_what_is_said_of_copies(work: TrainingJob, evidence: Evidence, words: st
 
 @pytest.mark.parametrize(
     ("count", "waste"),
-    [(2, "1800 instance-seconds (0.50 h"), (7, "10800 instance-seconds (3.00 h")],
+    [
+        (2, "1800 instance-seconds (0.50 h) of ml.m5.2xlarge bought nothing: about 0.2305 USD on"),
+        (7, "10800 instance-seconds (3.00 h) of ml.m5.2xlarge bought nothing: about 1.38 USD on"),
+    ],
 )
 def test_the_waste_is_all_but_one(count: int, waste: str) -> None:
     said = copies(job(count), seen(*["a"] * count), 1800)
     assert said is not None
-    assert f"{waste} of ml.m5.2xlarge) bought nothing" in said
+    assert waste in said
+
+
+def test_a_waste_of_unknown_price_is_said_in_time() -> None:
+    resources = {"InstanceType": "ml.trn9.metal", "InstanceCount": 2}
+    said = copies(job(ResourceConfig=resources), seen("a", "a"), 1800)
+    assert said is not None
+    assert "1800 instance-seconds (0.50 h) of ml.trn9.metal bought nothing: an unknown" in said
 
 
 def test_a_warning_is_part_of_the_last_status_message_and_no_failure() -> None:

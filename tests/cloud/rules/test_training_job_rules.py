@@ -11,14 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fogbank.cloud.records.training_job import TrainingJob
+from fogbank.cloud.rules.instance_exit import FAILURE_REASON_CHARS, InstanceExit, failure_reason
 from fogbank.cloud.rules.training_job import (
-    FAILURE_REASON_CHARS,
     GRACE_S,
     MESSAGES,
     Decision,
-    InstanceExit,
     Observation,
-    failure_reason,
     first_transition,
     next_step,
     phase,

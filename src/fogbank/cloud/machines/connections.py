@@ -6,6 +6,7 @@ between their processes open for as long as the group lives. Source: proc(5), /p
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,7 @@ from fogbank.cloud.machines.enter import descendants
 
 _ESTABLISHED = "01"
 _SOCKET = "socket:["
+_LOOPBACK = frozenset({"127.0.0.1", "::1"})
 _End = tuple[str, int]
 
 
@@ -28,20 +30,31 @@ def linked(pids: Sequence[int], ignored_port: int) -> bool:
 
     Reads /proc for some milliseconds: call it in a thread.
     """
-    seen: dict[tuple[_End, _End], int] = {}
+    seen: dict[tuple[str, _End, _End], int] = {}
     for number, pid in enumerate(pids):
-        for local, remote in _connections(pid):
+        below = descendants(pid)
+        network = _network(below)
+        for local, remote in _connections(below):
             if ignored_port in (local[1], remote[1]):
                 continue
-            if seen.get((remote, local), number) != number:
+            # Instances with networks of their own have a loopback interface each.
+            where = network if {local[0], remote[0]} <= _LOOPBACK else ""
+            if seen.get((where, remote, local), number) != number:
                 return True
-            seen[local, remote] = number
+            seen[where, local, remote] = number
     return False
 
 
-def _connections(pid: int) -> set[tuple[_End, _End]]:
-    """(own end, other end) of each connection that the processes below `pid` hold."""
-    below = descendants(pid)
+def _network(pids: Sequence[int]) -> str:
+    """What tells these processes' network from others; empty where they have gone."""
+    for each in pids[-1:]:
+        with contextlib.suppress(OSError):
+            return os.readlink(f"/proc/{each}/ns/net")  # noqa: PTH115 - no path, a name
+    return ""
+
+
+def _connections(below: Sequence[int]) -> set[tuple[_End, _End]]:
+    """(own end, other end) of each connection that these processes hold."""
     inodes = {inode for each in below for inode in _socket_inodes(each)}
     # Processes of one instance may be in a network of their own: each table is read through them.
     found: set[tuple[_End, _End]] = set()

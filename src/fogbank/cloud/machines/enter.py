@@ -1,18 +1,21 @@
 """The process between the cloud and an instance's program. Runs alone: `python -I -S enter.py FD`.
 
 In: file descriptor FD, a socket to the cloud. Its first line is a JSON object:
-    {"argv", "env", "cwd", "cpus", "nice", "address",
-     "enclose": {"views": [[source, target, scratch]], "hidden": [path], "kept": [path],
-                 "opt_ml": path | null} | null}
+    {"argv", "env", "cwd", "cpus", "nice",
+     "enclose": {"network": {"user": path, "net": path, "host_name"} | null,
+                 "views": [[source, target, scratch]], "hidden": [path], "kept": [path],
+                 "tmp": path | null, "binds": [[source, target, read_only]]} | null}
 Then single bytes: T asks for SIGTERM to the program's process group, K for the end of everything.
 Out: on the socket, JSON lines: {"event": "started"}, {"event": "error", "message"} or
-{"event": "exit", "status"} (a wait status). Standard output and error go to the program untouched.
+{"event": "exit", "status", "max_rss_bytes"} (a wait status, and the program's peak). Standard
+output and error go to the program untouched.
 
 Three promises. When the program ends, every process that it left is killed, wherever it went: this
 process is their subreaper. When the cloud ends, also by SIGKILL, the socket closes and everything
 is killed. And with "enclose", the program runs in user, mount and process namespaces of its own in
-which `hidden` is empty, `views` are overlays whose lower layers nobody can reach, and `opt_ml` is
-at /opt/ml, as in a container:
+which `hidden` is empty, `views` are overlays whose lower layers nobody can reach, /tmp is its own,
+and `binds` are where programs look for them, as in a container. With "network", all of that
+happens in the network of a job and the user namespace that owns it, which are entered first:
 
     cloud ── enter (outer) ── init: pid 1, mounts ── program: a second, nested pair of namespaces
 
@@ -26,6 +29,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import json
 import os
 import resource
@@ -34,20 +38,22 @@ import signal
 import socket
 import stat
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _CLONE_NEWNS = 0x00020000
+_CLONE_NEWUTS = 0x04000000
 _CLONE_NEWUSER = 0x10000000
 _CLONE_NEWPID = 0x20000000
+CLONE_NEWNET = 0x40000000
 _MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_NOEXEC = 1, 2, 4, 8
 _MS_REMOUNT, _MS_BIND, _MS_REC, _MS_PRIVATE = 32, 4096, 16384, 1 << 18
 
 _MOUNT_SETATTR, _AT_RECURSIVE, _MOUNT_ATTR_RDONLY = 442, 0x8000, 1
 
-_OPT, _ML = "/opt", "ml"
+_TMP = "/tmp"  # noqa: S108 - the name itself
 _ENTRY = os.O_PATH | os.O_NOFOLLOW
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -55,12 +61,18 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 def children(pid: int) -> list[int]:
     """The direct children of all threads of a process; none where it is gone."""
-    found: list[int] = []
+    text = b""
     with contextlib.suppress(OSError):
         for task in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208 - no pathlib here: start-up time
-            with contextlib.suppress(OSError), open(f"/proc/{pid}/task/{task}/children") as file:  # noqa: PTH123
-                found += map(int, file.read().split())
-    return found
+            # Half the time of open(): instances are frozen and thawed by this list.
+            with contextlib.suppress(OSError):
+                handle = os.open(f"/proc/{pid}/task/{task}/children", os.O_RDONLY | os.O_CLOEXEC)
+                try:
+                    while piece := os.read(handle, 65536):
+                        text += piece
+                finally:
+                    os.close(handle)
+    return [int(number) for number in text.split()]
 
 
 def descendants(pid: int) -> list[int]:
@@ -73,7 +85,7 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
-def _call(name: str, *arguments: object) -> None:
+def call(name: str, *arguments: object) -> None:
     if getattr(_libc, name)(*arguments) != 0:
         number = ctypes.get_errno()
         shown = ", ".join(repr(value) for value in arguments if value is not None)
@@ -81,7 +93,7 @@ def _call(name: str, *arguments: object) -> None:
 
 
 def _mount(source: str, target: str, kind: str | None, flags: int, options: str = "") -> None:
-    _call(
+    call(
         "mount",
         os.fsencode(source),
         os.fsencode(target),
@@ -91,10 +103,20 @@ def _mount(source: str, target: str, kind: str | None, flags: int, options: str 
     )
 
 
-def _own_namespaces(flags: int) -> None:
+def _join(network: dict[str, str]) -> None:
+    """Enter a job's network. What is done later is done from its user namespace."""
+    ways = (("user", _CLONE_NEWUSER), ("net", CLONE_NEWNET))
+    # Opened first: from the user namespace we may not look at the process that holds them.
+    handles = [(os.open(network[kind], os.O_RDONLY | os.O_CLOEXEC), flag) for kind, flag in ways]
+    for handle, flag in handles:
+        call("setns", handle, flag)
+        os.close(handle)
+
+
+def own_namespaces(flags: int) -> None:
     """Enter new namespaces in which this user keeps its uid and gid and has every capability."""
     uid, gid = os.getuid(), os.getgid()
-    _call("unshare", _CLONE_NEWUSER | flags)
+    call("unshare", _CLONE_NEWUSER | flags)
     for name, text in (
         ("setgroups", "deny"),
         ("uid_map", f"{uid} {uid} 1"),
@@ -113,7 +135,10 @@ def _enclose(enclose: dict[str, Any]) -> None:
     """Mount what the program shall see. We are pid 1 of the process namespace.
 
     The mounts are ours and not the outer process's: it still needs the host's /proc."""
-    _call("unshare", _CLONE_NEWNS)
+    call("unshare", _CLONE_NEWNS | _CLONE_NEWUTS)
+    if enclose["network"] is not None:
+        # Libraries look for their own address by the host's name.
+        socket.sethostname(enclose["network"]["host_name"])
     _mount("none", "/", None, _MS_REC | _MS_PRIVATE)
     _mount("proc", "/proc", "proc", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC)
     if os.getuid() == 0:
@@ -130,18 +155,35 @@ def _enclose(enclose: dict[str, Any]) -> None:
             _MS_NOSUID | _MS_NODEV,
             f"{layers},workdir={_overlay_option(work)},userxattr",
         )
+    # Opened before covers go on: /proc/self/fd leads below them afterwards.
+    tmp = None if enclose["tmp"] is None else os.open(enclose["tmp"], os.O_PATH)
+    binds = [(os.open(source, os.O_PATH), *how) for source, *how in enclose["binds"]]
     for hidden in enclose["hidden"]:
-        inside = [path for path in enclose["kept"] if path.startswith(hidden + "/")]
-        # Opened before the cover goes on; /proc/self/fd leads below the cover afterwards.
-        handles = [os.open(path, os.O_PATH | os.O_DIRECTORY) for path in inside]
-        _mount("fogbank", hidden, "tmpfs", _MS_NOSUID | _MS_NODEV, "size=1m,mode=755")
-        for path, handle in zip(inside, handles, strict=True):
-            os.makedirs(path, exist_ok=True)  # noqa: PTH103
-            _mount(f"/proc/self/fd/{handle}", path, None, _MS_BIND | _MS_REC)
-            os.close(handle)
+        with _kept_below(hidden, enclose["kept"]):
+            _mount("fogbank", hidden, "tmpfs", _MS_NOSUID | _MS_NODEV, "size=1m,mode=755")
         _seal(hidden)
-    if enclose["opt_ml"] is not None:
-        _place_opt_ml(enclose["opt_ml"])
+    if tmp is not None:
+        # A home below /tmp (that of a test, say) stays where it is, under its cover.
+        with _kept_below(_TMP, [*enclose["hidden"], *enclose["kept"]]):
+            _mount(f"/proc/self/fd/{tmp}", _TMP, None, _MS_BIND | _MS_REC)
+        os.close(tmp)
+    for handle, target, read_only in binds:
+        _bind(handle, target, read_only)
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def _kept_below(cover: str, kept: list[str]) -> Iterator[None]:
+    """Show what is kept of a folder again after a cover went on it."""
+    inside: dict[str, int] = {}
+    for path in kept:
+        if path.startswith(cover + "/") and not any(path.startswith(f"{one}/") for one in inside):
+            inside[path] = os.open(path, os.O_PATH | os.O_DIRECTORY)
+    yield
+    for path, handle in inside.items():
+        os.makedirs(path, exist_ok=True)  # noqa: PTH103
+        _mount(f"/proc/self/fd/{handle}", path, None, _MS_BIND | _MS_REC)
+        os.close(handle)
 
 
 def _seal(path: str) -> None:
@@ -150,20 +192,35 @@ def _seal(path: str) -> None:
     _mount("fogbank", path, None, read_only)
 
 
-def _place_opt_ml(base: str) -> None:
-    """Show `base` at /opt/ml. Nothing of it comes to the host: where there is no such folder, /opt
-    is covered by one of ours with everything that the host's has, and `ml`."""
-    source = os.open(base, os.O_PATH | os.O_DIRECTORY)
-    if not os.path.isdir(f"{_OPT}/{_ML}"):  # noqa: PTH112
-        entries = {name: os.open(f"{_OPT}/{name}", _ENTRY) for name in os.listdir(_OPT)}  # noqa: PTH208
-        _mount("fogbank", _OPT, "tmpfs", _MS_NOSUID | _MS_NODEV, "size=1m,mode=755")
-        for name, handle in entries.items():
-            _show_again(handle, f"{_OPT}/{name}")
-            os.close(handle)
-        os.mkdir(f"{_OPT}/{_ML}")  # noqa: PTH102
-        _seal(_OPT)
-    _mount(f"/proc/self/fd/{source}", f"{_OPT}/{_ML}", None, _MS_BIND | _MS_REC)
-    os.close(source)
+def _bind(handle: int, target: str, read_only: bool) -> None:
+    """Show what was opened at `target`. Nothing of it comes to the host: where there is no such
+    place, the nearest folder above is covered by ours, with everything that it has, and the place.
+    """
+    if not os.path.lexists(target):
+        cover = os.path.dirname(target)  # noqa: PTH120
+        while not os.path.isdir(cover):  # noqa: PTH112
+            cover = os.path.dirname(cover)  # noqa: PTH120
+        if cover == "/":
+            raise OSError(errno.ENOENT, f"{target}: no folder above it exists")
+        entries = {name: os.open(f"{cover}/{name}", _ENTRY) for name in os.listdir(cover)}  # noqa: PTH208
+        _mount("fogbank", cover, "tmpfs", _MS_NOSUID | _MS_NODEV, "size=1m,mode=755")
+        for name, entry in entries.items():
+            _show_again(entry, f"{cover}/{name}")
+            os.close(entry)
+        os.makedirs(os.path.dirname(target), exist_ok=True)  # noqa: PTH103, PTH120
+        _make_place(target, os.fstat(handle).st_mode)
+        _seal(cover)
+    _mount(f"/proc/self/fd/{handle}", target, None, _MS_BIND | _MS_REC)
+    if read_only:
+        _read_only(target)
+
+
+def _make_place(path: str, mode: int) -> None:
+    """Something to mount on, of the same kind as what will be there."""
+    if stat.S_ISDIR(mode):
+        os.mkdir(path)  # noqa: PTH102
+    else:
+        os.close(os.open(path, os.O_CREAT | os.O_WRONLY))
 
 
 def _show_again(handle: int, path: str) -> None:
@@ -172,17 +229,14 @@ def _show_again(handle: int, path: str) -> None:
     if stat.S_ISLNK(mode):
         os.symlink(os.readlink("", dir_fd=handle), path)  # noqa: PTH211
         return
-    if stat.S_ISDIR(mode):
-        os.mkdir(path)  # noqa: PTH102
-    else:
-        os.close(os.open(path, os.O_CREAT | os.O_WRONLY))
+    _make_place(path, mode)
     _mount(f"/proc/self/fd/{handle}", path, None, _MS_BIND | _MS_REC)
 
 
 def _read_only(path: str) -> None:
     """Make a mount and those below it read-only (mount_setattr(2))."""
     attributes = (ctypes.c_uint64 * 4)(_MOUNT_ATTR_RDONLY, 0, 0, 0)
-    _call("syscall", _MOUNT_SETATTR, -1, os.fsencode(path), _AT_RECURSIVE, attributes, 32)
+    call("syscall", _MOUNT_SETATTR, -1, os.fsencode(path), _AT_RECURSIVE, attributes, 32)
 
 
 def _protect_kernel() -> None:
@@ -205,8 +259,8 @@ def _execute(spec: dict[str, Any], nested: bool) -> NoReturn:
     """Become the program. Raises OSError where that cannot be."""
     os.setsid()
     if nested:
-        _own_namespaces(_CLONE_NEWNS)
-    _call("prctl", _PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        own_namespaces(_CLONE_NEWNS)
+    call("prctl", _PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with open("/proc/self/oom_score_adj", "w") as file:  # noqa: PTH123
         file.write("800")  # where the host runs out of memory, a workload goes before the cloud
@@ -256,7 +310,7 @@ def _init(spec: dict[str, Any], report: _Report) -> NoReturn:
     """pid 1 of the enclosure: mounts, starts the program, reaps; when it returns, the kernel kills
     whatever is left in the process namespace."""
     try:
-        _call("prctl", _PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        call("prctl", _PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         _enclose(spec["enclose"])
         program = _fork(lambda: _execute(spec, nested=True))
     except OSError as error:
@@ -265,9 +319,9 @@ def _init(spec: dict[str, Any], report: _Report) -> NoReturn:
     signal.signal(signal.SIGTERM, lambda *_: _signal_group(program))
     report(event="started")
     while True:
-        pid, status = os.waitpid(-1, 0)
+        pid, status, usage = os.wait4(-1, 0)
         if pid == program:
-            report(event="exit", status=status)
+            report(event="exit", status=status, max_rss_bytes=1024 * usage.ru_maxrss)
             os._exit(0)
 
 
@@ -308,14 +362,14 @@ def _obey(
     while True:
         while True:  # reap first: the leader may have ended before the wake-up was set
             try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
+                pid, status, usage = os.wait4(-1, os.WNOHANG)
             except ChildProcessError:
                 return
             if pid == 0:
                 break
             if pid == leader:
                 if not enclosed:
-                    report(event="exit", status=status)
+                    report(event="exit", status=status, max_rss_bytes=1024 * usage.ru_maxrss)
                 return
         ready, _, _ = select.select([channel, wakes], [], [])
         if wakes in ready:
@@ -334,10 +388,12 @@ def _obey(
 def _outer(spec: dict[str, Any], channel: socket.socket) -> None:
     report = _Report(channel)
     enclosed = spec["enclose"] is not None
-    _call("prctl", _PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    call("prctl", _PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     try:
         if enclosed:
-            _own_namespaces(_CLONE_NEWPID)
+            if spec["enclose"]["network"] is not None:
+                _join(spec["enclose"]["network"])
+            own_namespaces(_CLONE_NEWPID)
             leader = os.fork()
             if leader == 0:
                 _init(spec, report)

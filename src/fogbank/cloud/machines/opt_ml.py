@@ -14,11 +14,10 @@ from typing import Any
 
 from fogbank.cloud.records.training_job import TrainingJob
 
-_GROUP = "homogeneousCluster"
-INTERFACE = "lo"
-"""The network interface over which instances reach each other: SageMaker's is eth0, but here they
-are addresses of one host's loopback interface, and process groups bind to what this says."""
+ROOT = Path("/opt/ml")
+"""Where programs look for it, on hosts that can show it there."""
 
+_GROUP = "homogeneousCluster"
 _FOLDERS = ("input/config", "input/data", "model", "output/data", "code", "checkpoints")
 DRIVERS = "sm_drivers"
 """The channel in which the SageMaker SDK's version 3 sends the scripts that start a program. They
@@ -58,8 +57,8 @@ def input_data_config(job: TrainingJob) -> dict[str, Any]:
     }
 
 
-def resource_config(job: TrainingJob, instance: int) -> dict[str, Any]:
-    """resourceconfig.json of one instance."""
+def resource_config(job: TrainingJob, instance: int, interface: str) -> dict[str, Any]:
+    """resourceconfig.json of one instance; interface: see `create`."""
     hosts = [host_name(number) for number in range(job.instance_count)]
     kind = instance_type(job)
     return {
@@ -68,18 +67,22 @@ def resource_config(job: TrainingJob, instance: int) -> dict[str, Any]:
         "current_group_name": _GROUP,
         "hosts": hosts,
         "instance_groups": [{"instance_group_name": _GROUP, "instance_type": kind, "hosts": hosts}],
-        "network_interface_name": INTERFACE,
+        "network_interface_name": interface,
     }
 
 
-def create(base: Path, job: TrainingJob, instance: int) -> None:
-    """Make the folders below `base` and write the configuration files."""
+def create(base: Path, job: TrainingJob, instance: int, interface: str) -> None:
+    """Make the folders below `base` and write the configuration files.
+
+    interface: the network interface over which the instances reach each other: process groups bind
+               to it. SageMaker's is eth0.
+    """
     for name in _FOLDERS:
         (base / name).mkdir(parents=True, exist_ok=True)
     documents: dict[str, Mapping[str, Any]] = {
         "hyperparameters": job.request.get("HyperParameters", {}),
         "inputdataconfig": input_data_config(job),
-        "resourceconfig": resource_config(job, instance),
+        "resourceconfig": resource_config(job, instance, interface),
     }
     for name, document in documents.items():
         (base / f"input/config/{name}.json").write_text(json.dumps(document))
@@ -92,12 +95,13 @@ def rewrite(argument: str, base: Path) -> str:
     return _OPT_ML.sub(str(base).replace("\\", r"\\"), argument)
 
 
-def adapt_drivers(folder: Path, *, base: Path | None, several: bool) -> None:
+def adapt_drivers(folder: Path, *, base: Path | None, shared_network: bool) -> None:
     """Make an instance's own copy of the driver scripts fit this host.
 
-    base:    where /opt/ml is, for instances that have no real one.
-    several: whether there are other instances. The driver of torchrun then goes to the address and
-             the port that the machine holds for the job (`rendezvous`), not to port 7777 of algo-1.
+    base:           where /opt/ml is, for instances that have no real one.
+    shared_network: whether there are other instances, on the host's network. The driver of torchrun
+                    then goes to the address and the port that the machine holds for the job
+                    (`rendezvous`), not to port 7777 of algo-1.
     """
     for path in folder.rglob("*"):
         if not path.is_file():
@@ -107,7 +111,7 @@ def adapt_drivers(folder: Path, *, base: Path | None, several: bool) -> None:
         except UnicodeDecodeError:
             continue
         changed = text if base is None else rewrite(text, base)
-        if several and path.name == _TORCHRUN_DRIVER:
+        if shared_network and path.name == _TORCHRUN_DRIVER:
             changed = _MASTER.sub(r"os.environ[\1FOGBANK_MASTER_\2\1]", changed)
         if changed != text:
             path.write_text(changed, encoding="utf-8")

@@ -43,8 +43,8 @@ def choose(*, can_mount: bool, folder: Path) -> tuple[Strategy, str]:
         try:
             _reflink(original, copied)
         except OSError as error:
-            return "copy", f"no user namespaces; reflinks: {error.strerror}"
-    return "reflink", "no user namespaces; the file system shares blocks"
+            return "copy", f"the engine cannot mount; reflinks: {error.strerror}"
+    return "reflink", "the engine cannot mount; the file system shares blocks"
 
 
 async def place(

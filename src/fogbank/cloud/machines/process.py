@@ -1,8 +1,8 @@
 """Instances as groups of processes on this host.
 
 Each is started and watched by a process of its own, `enter.py`, at the other end of a socket: when
-the socket closes - also because the cloud was killed - all that the instance started ends. Where
-the kernel allows user namespaces, an instance also sees the file system as its spec says.
+the socket closes - also because the cloud was killed - all that the instance started ends. With
+namespaces, an instance also sees the file system as its spec says, and jobs have networks.
 """
 
 from __future__ import annotations
@@ -14,27 +14,36 @@ import os
 import signal
 import socket
 import sys
-import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from fogbank.cloud.machines import procfs
-from fogbank.cloud.machines.engine import EngineError, Exit, InstanceSpec, Share, Usage, View
+from fogbank.cloud.machines.engine import (
+    Attachment,
+    Bind,
+    EngineError,
+    InstanceSpec,
+    NetworkSpec,
+)
 from fogbank.cloud.machines.enter import descendants
+from fogbank.cloud.machines.network import JobNetwork, Links, open_network
+from fogbank.cloud.machines.process_instance import (
+    MARK,
+    PIECE_BYTES,
+    RECORD,
+    ProcessInstance,
+    end_marked,
+)
 from fogbank.core.clock import Clock
 
 MEMORY_POLL_S = 0.2
 """How often memory is compared with the share. A limit on address space (RLIMIT_AS) is no
 substitute: torch reserves many times what it uses."""
 
-LAST_WORDS_BYTES = 4096
-_PIECE_BYTES = 16 * 1024
-_BUSY_S, _REST = 0.002, 4
-"""Output that takes longer than `_BUSY_S` a piece gets a fifth of the event loop at most."""
 _SWEEP_LIMIT_S = 10.0
-_MARK = "FOGBANK_INSTANCE"
-_RECORD = "process.json"
+_HOSTS = Path("/etc/hosts")
 _ENTER = str(Path(__file__).with_name("enter.py"))
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 _INHERITED = frozenset(
@@ -82,163 +91,66 @@ def inherited_environment(environment: Mapping[str, str]) -> dict[str, str]:
     return chosen
 
 
-class ProcessInstance:
-    """See `engine.Instance`. Made by `ProcessEngine.start`."""
+@dataclass(frozen=True, slots=True)
+class Namespaces:
+    """What the kernel offers beside plain processes: user, mount and process namespaces.
 
-    def __init__(
-        self,
-        spec: InstanceSpec,
-        clock: Clock,
-        process: asyncio.subprocess.Process,
-        events: asyncio.StreamReader,
-        commands: asyncio.StreamWriter,
-        *,
-        enclosed: bool,
-    ) -> None:
-        self.spec = spec
-        self._enclosed = enclosed
-        self._clock = clock
-        self._process = process
-        self._events = events
-        self._commands = commands
-        self._oom = False
-        self._tail = bytearray()
-        self._output = asyncio.create_task(self._read_output(), name=f"output of {spec.name}")
-        self._end = asyncio.create_task(self._live(), name=f"life of {spec.name}")
+    links: how it connects the instances of a job in a network of theirs; None: not at all.
+    """
 
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
-    @property
-    def has_ended(self) -> bool:
-        return self._end.done()
-
-    async def wait(self) -> Exit:
-        return await asyncio.shield(self._end)
-
-    async def terminate(self, grace_s: float) -> Exit:
-        self._command(b"T")
-        kill = asyncio.ensure_future(self._kill_after(grace_s))
-        try:
-            return await self.wait()
-        finally:
-            kill.cancel()
-
-    async def _kill_after(self, grace_s: float) -> None:
-        await self._clock.sleep(grace_s)
-        await self.kill()
-
-    async def kill(self) -> Exit:
-        self._command(b"K")
-        return await self.wait()
-
-    def usage(self) -> Usage:
-        pids = self._processes()
-        return Usage(
-            cpu_s=sum(map(procfs.cpu_s, pids)),
-            rss_bytes=sum(map(procfs.rss_bytes, pids)),
-            num_processes=len(pids),
-        )
-
-    def enforce_memory(self) -> None:
-        """Kill everything where it uses more memory than its share."""
-        limit = self.spec.share.memory_bytes
-        pids = self._processes()
-        if sum(map(procfs.rss_bytes, pids)) <= limit:
-            return
-        # Forked workers share pages with their parent: count again, exactly.
-        if sum(map(procfs.pss_bytes, pids)) > limit:
-            self._oom = True
-            self._command(b"K")
-
-    def _processes(self) -> list[int]:
-        if self.has_ended:
-            return []
-        below = descendants(self.pid)
-        return below[1:] if self._enclosed else below  # the first is init, which is ours
-
-    def _command(self, command: bytes) -> None:
-        if not self.has_ended and not self._commands.is_closing():
-            self._commands.write(command)
-
-    async def _read_output(self) -> None:
-        assert self._process.stdout is not None
-        while piece := await self._process.stdout.read(_PIECE_BYTES):
-            began_s = self._clock.monotonic_s()
-            self._tail += piece
-            del self._tail[:-LAST_WORDS_BYTES]
-            self.spec.output(piece)
-            busy_s = self._clock.monotonic_s() - began_s
-            if busy_s > _BUSY_S:
-                # It prints faster than lines can be kept (`yes`): it waits, the cloud does not.
-                await self._clock.sleep(_REST * busy_s)
-
-    async def _live(self) -> Exit:
-        status: int | None = None
-        with contextlib.suppress(ConnectionError):
-            while line := await self._events.readline():
-                event = json.loads(line)
-                if event["event"] == "exit" and status is None:
-                    status = event["status"]
-        if status is None:
-            # Somebody killed enter.py itself. What it watched may have lost its parent.
-            end_marked(self.spec.folder)
-        await self._process.wait()
-        await self._output
-        self._commands.close()
-        with contextlib.suppress(ConnectionError):
-            await self._commands.wait_closed()
-        (self.spec.folder / _RECORD).unlink(missing_ok=True)
-        code = os.waitstatus_to_exitcode(signal.SIGKILL if status is None else status)
-        return Exit(
-            code=code if code >= 0 else None,
-            signal=-code if code < 0 else None,
-            oom=self._oom and code == -signal.SIGKILL,
-            last_words=last_words(bytes(self._tail)),
-        )
-
-
-def last_words(tail: bytes) -> str:
-    """The end of an output as text, without the beginning of it that was cut."""
-    if len(tail) >= LAST_WORDS_BYTES:
-        _, _, rest = tail.partition(b"\n")
-        tail = rest or tail
-    return tail.decode(errors="replace").strip()
-
-
-def end_marked(folder: Path) -> list[int]:
-    """Kill every process that was started with the mark of an instance at or below `folder`."""
-    ended: list[int] = []
-    for pid, value in procfs.with_environment(_MARK):
-        if Path(value).is_relative_to(folder) and procfs.start_ticks(pid) is not None:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGKILL)
-                ended.append(pid)
-    return ended
+    links: Links | None
 
 
 class ProcessEngine:
     """See `engine.Engine`. Use on one event loop.
 
-    can_mount:   what `mounts_work` found out about this host.
     environment: the cloud's own, of which `inherited_environment` reaches the programs.
+    namespaces:  with them it is the engine `namespace`, else `process`. `choice.choose_engine`
+                 finds out what this host has.
     """
 
-    def __init__(self, clock: Clock, environment: Mapping[str, str], *, can_mount: bool) -> None:
-        self.can_mount = can_mount
+    def __init__(
+        self, clock: Clock, environment: Mapping[str, str], namespaces: Namespaces | None
+    ) -> None:
         self._clock = clock
+        self._environment = environment
         self._inherited = inherited_environment(environment)
+        self._namespaces = namespaces
         self._instances: set[ProcessInstance] = set()
+        self._networks: set[JobNetwork] = set()
         self._memory_watch: asyncio.Task[None] | None = None
 
     @property
     def name(self) -> str:
-        return "process"
+        return "process" if self._namespaces is None else "namespace"
+
+    @property
+    def can_mount(self) -> bool:
+        return self._namespaces is not None
+
+    @property
+    def links(self) -> Links | None:
+        """How the instances of a job are connected; None: on the host's network."""
+        return None if self._namespaces is None else self._namespaces.links
+
+    @property
+    def can_network(self) -> bool:
+        return self.links is not None
+
+    async def open_network(self, spec: NetworkSpec) -> JobNetwork:
+        if self.links is None:
+            raise EngineError(f"{spec.name}: the engine {self.name} has no networks here")
+        network = await open_network(spec, self.links, self._environment)
+        self._networks = {one for one in self._networks if not one.is_closed} | {network}
+        return network
 
     async def start(self, spec: InstanceSpec) -> ProcessInstance:
-        if (spec.views or spec.hidden) and not self.can_mount:
-            raise EngineError(f"{spec.name}: this host does not allow views and hidden folders")
+        if (spec.views or spec.hidden or spec.binds or spec.attachment) and not self.can_mount:
+            raise EngineError(
+                f"{spec.name}: the engine {self.name} has no views, hidden folders, binds and "
+                "networks"
+            )
+        order = json.dumps(self._order(spec)).encode() + b"\n"
         ours, theirs = socket.socketpair()
         try:
             with theirs:
@@ -248,18 +160,21 @@ class ProcessEngine:
                     stdin=asyncio.subprocess.DEVNULL,
                     stdout=asyncio.subprocess.PIPE,
                     stderr=asyncio.subprocess.STDOUT,
-                    limit=_PIECE_BYTES,
-                    env={_MARK: str(spec.folder.resolve())},
+                    limit=PIECE_BYTES,
+                    env={MARK: str(spec.folder.resolve())},
                     pass_fds=(theirs.fileno(),),
                     start_new_session=True,
                 )
         except OSError as error:
             ours.close()
             raise EngineError(f"{spec.name}: cannot start a process: {error}") from error
+        except BaseException:  # a stop came in the middle; a process sees the end of its socket
+            ours.close()
+            raise
         events, commands = await asyncio.open_connection(sock=ours)
         try:
             self._keep_record(spec, process.pid)
-            commands.write(json.dumps(self._order(spec)).encode() + b"\n")
+            commands.write(order)
             await commands.drain()
             line = await events.readline()
             first = json.loads(line) if line else {"message": "it was killed while starting"}
@@ -268,7 +183,7 @@ class ProcessEngine:
         except BaseException:
             commands.close()  # enter.py sees the end of the socket and kills what there is
             await process.communicate()
-            (spec.folder / _RECORD).unlink(missing_ok=True)
+            (spec.folder / RECORD).unlink(missing_ok=True)
             raise
         instance = ProcessInstance(
             spec, self._clock, process, events, commands, enclosed=self.can_mount
@@ -283,7 +198,7 @@ class ProcessEngine:
         names: list[str] = []
         pending: dict[int, int] = {}
         for depth in range(1, 5):
-            for file in root.glob("/".join(["*"] * depth + [_RECORD])):
+            for file in root.glob("/".join(["*"] * depth + [RECORD])):
                 record = _read_record(file)
                 if record and procfs.start_ticks(record["pid"]) == record["start_ticks"]:
                     names.append(record["name"])
@@ -301,6 +216,7 @@ class ProcessEngine:
 
     async def stop(self) -> None:
         await asyncio.gather(*(instance.kill() for instance in tuple(self._instances)))
+        await asyncio.gather(*(network.close() for network in self._networks))
         if self._memory_watch is not None:
             self._memory_watch.cancel()
             await asyncio.wait({self._memory_watch})
@@ -317,34 +233,54 @@ class ProcessEngine:
 
     def _order(self, spec: InstanceSpec) -> dict[str, Any]:
         environment = {
-            **self._inherited,
+            **self._inherited_by(spec),
             **dict.fromkeys(_THREADS, str(len(spec.share.cpus))),
             # Threads that wait sleep instead of spinning: instances share CPUs. The same training
             # took 10 s with it and 70 s and more without, beside other work on two cores.
             "OMP_WAIT_POLICY": "PASSIVE",
             **spec.env,
-            "SAGEMAKER_BASE_DIR": str(spec.base),
             "FOGBANK_INSTANCE_ADDRESS": spec.address,
-            _MARK: str(spec.folder.resolve()),
+            **({} if spec.tmp is None or self.can_mount else {"TMPDIR": str(spec.tmp)}),
+            MARK: str(spec.folder.resolve()),
         }
-        enclose = None
-        if self.can_mount:
-            enclose = {
-                "views": [
-                    [str(p.resolve()) for p in (v.source, v.target, v.scratch)] for v in spec.views
-                ],
-                "hidden": [str(path.resolve()) for path in spec.hidden],
-                "kept": [str(path.resolve()) for path in {*spec.kept, spec.base}],
-                "opt_ml": str(spec.base.resolve()) if Path("/opt").is_dir() else None,
-            }
         return {
             "argv": spec.argv,
             "env": environment,
             "cwd": str(spec.cwd),
             "cpus": spec.share.cpus,
             "nice": spec.nice,
-            "enclose": enclose,
+            "enclose": self._enclosure(spec) if self.can_mount else None,
         }
+
+    def _inherited_by(self, spec: InstanceSpec) -> Mapping[str, str]:
+        if spec.attachment is None:
+            return self._inherited
+        # The host's proxies cannot be reached from there, and may be named with a password.
+        kept = {k: v for k, v in self._inherited.items() if not k.lower().endswith("_proxy")}
+        return {**kept, **spec.attachment.network.variables}
+
+    def _enclosure(self, spec: InstanceSpec) -> dict[str, Any]:
+        binds = [*spec.binds]
+        network = None
+        if spec.attachment is not None:
+            network, hosts = self._attach(spec.attachment)
+            binds.append(Bind(hosts, _HOSTS, read_only=True))
+        return {
+            "network": network,
+            "views": [
+                [str(p.resolve()) for p in (v.source, v.target, v.scratch)] for v in spec.views
+            ],
+            "hidden": [str(path.resolve()) for path in spec.hidden],
+            "kept": [str(path.resolve()) for path in {*spec.kept, spec.base}],
+            "tmp": None if spec.tmp is None else str(spec.tmp.resolve()),
+            "binds": [[str(b.source.resolve()), str(b.target), b.read_only] for b in binds],
+        }
+
+    def _attach(self, attachment: Attachment) -> tuple[dict[str, str], Path]:
+        network = attachment.network
+        if not isinstance(network, JobNetwork) or network.is_closed:
+            raise EngineError(f"{network} is not an open network of this engine")
+        return network.entrance(attachment.number), network.hosts_file
 
     def _keep_record(self, spec: InstanceSpec, pid: int) -> None:
         record = {
@@ -353,7 +289,7 @@ class ProcessEngine:
             "start_ticks": procfs.start_ticks(pid),
             "boot_id": procfs.boot_id(),
         }
-        (spec.folder / _RECORD).write_text(json.dumps(record))
+        (spec.folder / RECORD).write_text(json.dumps(record))
 
 
 def _read_record(file: Path) -> dict[str, Any] | None:
@@ -364,41 +300,3 @@ def _read_record(file: Path) -> dict[str, Any] | None:
         return None
     same_boot = isinstance(record, dict) and record.get("boot_id") == procfs.boot_id()
     return record if same_boot else None
-
-
-async def mounts_work(clock: Clock, folder: Path) -> tuple[bool, str]:
-    """Whether instances on this host can have views and hidden folders, found out by starting one
-    with both in a temporary folder below `folder`; and why not."""
-    with tempfile.TemporaryDirectory(dir=folder, prefix="probe-") as name:
-        home = Path(name).resolve()
-        base, source, scratch = home / "i" / "base", home / "i" / "tree", home / "i" / "scratch"
-        for path in (base / "data", source, scratch, home / "secret"):
-            path.mkdir(parents=True)
-        (source / "object").write_text("object")
-        spec = InstanceSpec(
-            name="probe",
-            folder=home / "i",
-            base=base,
-            argv=(
-                "/bin/sh",
-                "-c",
-                f"cat data/object && echo x > data/object && test ! -e {home}/secret",
-            ),
-            env={},
-            cwd=base,
-            share=Share((min(os.sched_getaffinity(0)),), 1 << 30),
-            address="127.0.0.1",
-            output=lambda _: None,
-            views=(View(source, base / "data", scratch),),
-            hidden=(home,),
-        )
-        engine = ProcessEngine(clock, os.environ, can_mount=True)
-        try:
-            end = await (await engine.start(spec)).wait()
-        except EngineError as error:
-            return False, str(error)
-        finally:
-            await engine.stop()
-        if end.ok and (source / "object").read_text() == "object":
-            return True, "user namespaces and overlayfs work"
-        return False, f"a probe ended with {end}"

@@ -33,6 +33,13 @@ def start_ticks(pid: int) -> int | None:
     return None if fields is None or fields[0] in b"ZX" else int(fields[19])
 
 
+def state(pid: int) -> str:
+    """One letter: R runs, S sleeps, D sleeps and hears no signal, T is stopped; X for one that has
+    gone."""
+    fields = _stat(pid)
+    return "X" if fields is None else fields[0].decode()
+
+
 def cpu_s(pid: int) -> float:
     """Processor time of it and of its children that ended."""
     fields = _stat(pid)
@@ -45,6 +52,17 @@ def rss_bytes(pid: int) -> int:
         return int(Path(f"/proc/{pid}/statm").read_bytes().split()[1]) * _PAGE_BYTES
     except OSError:
         return 0
+
+
+def max_rss_bytes(pid: int) -> int:
+    """The most resident memory that it has had since its exec; of a zombie nothing is known."""
+    try:
+        for line in Path(f"/proc/{pid}/status").read_bytes().splitlines():
+            if line.startswith(b"VmHWM:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return 0
 
 
 def pss_bytes(pid: int) -> int:

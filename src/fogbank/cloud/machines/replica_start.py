@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fogbank.cloud.machines import opt_ml
-from fogbank.cloud.machines.engine import InstanceSpec
+from fogbank.cloud.machines.engine import Bind, InstanceSpec
 from fogbank.cloud.machines.log_capture import LogCapture
 from fogbank.cloud.machines.model_data import ModelStore
 from fogbank.cloud.machines.replica import PORT, Replica
@@ -85,6 +85,7 @@ class ReplicaStarter:
             nice=0,
             hidden=(site.home,) if site.engine.can_mount else (),
             kept=(site.torch_home, site.overlays, *site.images.folders_in(site.home)),
+            binds=(Bind(base, opt_ml.ROOT),) if site.engine.can_mount else (),
         )
 
     def _environment(
@@ -104,6 +105,7 @@ class ReplicaStarter:
             "PYTHONUNBUFFERED": "1",
             "TORCH_HOME": str(site.torch_home),
             **{name: opt_ml.rewrite(value, base) for name, value in given.items()},
+            "SAGEMAKER_BASE_DIR": str(base),
             "SAGEMAKER_BIND_TO_PORT": str(PORT),
             "FOGBANK_BIND_HOST": lease.address,
             "FOGBANK_OVERLAYS": str(site.overlays),

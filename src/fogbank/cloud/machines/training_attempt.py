@@ -21,16 +21,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from fogbank.cloud.machines import archive, channels, nofollow, opt_ml, placement, rendezvous
+from fogbank.cloud.machines import archive, channels, meeting, nofollow, opt_ml, placement
 from fogbank.cloud.machines.archive import ArchiveError
 from fogbank.cloud.machines.channels import ChannelError, S3Location
 from fogbank.cloud.machines.checkpoints import Checkpoints
-from fogbank.cloud.machines.engine import EngineError, Instance, InstanceSpec, View
+from fogbank.cloud.machines.engine import Bind, EngineError, Instance, InstanceSpec, View
 from fogbank.cloud.machines.image_versions import version_note
 from fogbank.cloud.machines.log_capture import LogCapture
+from fogbank.cloud.machines.meeting import Meeting
 from fogbank.cloud.machines.metric_capture import MetricCapture
 from fogbank.cloud.machines.process_group import GroupWatch
-from fogbank.cloud.machines.rendezvous import Rendezvous
 from fogbank.cloud.machines.shares import Lease, demand_of
 from fogbank.cloud.machines.site import Site
 from fogbank.cloud.machines.threads import in_thread
@@ -38,14 +38,8 @@ from fogbank.cloud.machines.training_output import TrainingOutput, Tree
 from fogbank.cloud.ports import StoredObject
 from fogbank.cloud.records.training_job import TrainingJob
 from fogbank.cloud.rules import distribution
-from fogbank.cloud.rules.training_job import (
-    FAILURE_REASON_CHARS,
-    GRACE_S,
-    Action,
-    InstanceExit,
-    Observation,
-    max_runtime_s,
-)
+from fogbank.cloud.rules.instance_exit import FAILURE_REASON_CHARS, InstanceExit
+from fogbank.cloud.rules.training_job import GRACE_S, Action, Observation, max_runtime_s
 
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 TRAINING_IMAGE = "fogbank.images.training"
@@ -108,7 +102,7 @@ class Attempt:
         self._signals: set[asyncio.Task[object]] = set()
         self._checkpoints: Checkpoints | None = None
         self._checkpoint_task: asyncio.Task[None] | None = None
-        self._rendezvous: Rendezvous | None = None
+        self._meeting: Meeting | None = None
         self._group: GroupWatch | None = None
         self._group_task: asyncio.Task[None] | None = None
         self._billed_from: datetime | None = None
@@ -228,8 +222,8 @@ class Attempt:
         for host in self._hosts:
             await host.capture.close()
             host.lease.release()
-        if self._rendezvous is not None:
-            self._rendezvous.release()
+        if self._meeting is not None:
+            await self._meeting.close()
 
     async def save_checkpoints(self) -> None:
         """Upload the checkpoints that an attempt left, before its folders go."""
@@ -263,9 +257,15 @@ class Attempt:
             )
             host = _Host(number, folder, lease, capture)
             self._hosts.append(host)
-            opt_ml.create(host.base, self._job, number)
-        if len(leases) > 1:
-            self._rendezvous = rendezvous.reserve(leases[0].address)
+        self._meeting = await meeting.open_meeting(
+            self._job,
+            self._site.engine,
+            self.folder,
+            [lease.address for lease in leases],
+            self._site.endpoint_url,
+        )
+        for host in self._hosts:
+            opt_ml.create(host.base, self._job, host.number, self._meeting.interface)
         self._prepared = True
 
     # -- download ---------------------------------------------------------------------------------
@@ -297,8 +297,9 @@ class Attempt:
         if files.name == opt_ml.DRIVERS:
             await placement.place(files, target, "copy", self._restat)
             base = None if self._site.engine.can_mount else host.base
-            several = self._rendezvous is not None
-            await in_thread(opt_ml.adapt_drivers, target, base=base, several=several)
+            assert self._meeting is not None
+            shared = self._meeting.network is None and len(self._hosts) > 1
+            await in_thread(opt_ml.adapt_drivers, target, base=base, shared_network=shared)
             return
         if self._site.strategy != "mount":
             await placement.place(files, target, self._site.strategy, self._restat)
@@ -343,54 +344,64 @@ class Attempt:
             self._say(note)
         if (notice := distribution.notice_at_start(self._job)) is not None:
             self._say(f"Warning: {notice}")
+        assert self._meeting is not None
+        if meeting.is_isolated(self._job) and self._meeting.network is None:
+            self._say(
+                "Warning: EnableNetworkIsolation is not enforced: on this host the engine "
+                f"{self._site.engine.name} has no networks for jobs. The program gets no "
+                "credentials, but it can reach the internet."
+            )
         for host in self._hosts:
-            host.instance = await self._site.engine.start(self._spec(host))
+            host.instance = await self._site.engine.start(self._spec(host, self._meeting))
             host.watch = asyncio.create_task(self._watch(host, host.instance))
-        if self._rendezvous is not None and len(self._running) == len(self._hosts):
-            self._group = GroupWatch(self._site.clock, self._site.linked, self._rendezvous.port)
+        if len(self._running) == len(self._hosts) > 1:
+            self._group = GroupWatch(self._site.clock, self._site.linked, self._meeting.port)
             instances = [host.instance for host in self._hosts if host.instance is not None]
             self._group_task = asyncio.create_task(self._group.run(instances))
         self._changed()
 
     def _environment(self, base: Path) -> dict[str, str]:
         request, site = self._job.request, self._site
-        try:
-            credentials = site.keyring.issue_role_session(
-                request["RoleArn"],
-                _SESSION_NAME,
-                duration_s=max_runtime_s(self._job) + GRACE_S + _SESSION_RESERVE_S,
-                now=site.clock.now(),
-            )
-        except LookupError:
-            raise LookupError(f"the role {request['RoleArn']} does not exist") from None
         return {
             **site.images.environment(self._image),
             "PYTHONUNBUFFERED": "1",
             "TORCH_HOME": str(site.torch_home),
             **{k: opt_ml.rewrite(v, base) for k, v in request.get("Environment", {}).items()},
+            "SAGEMAKER_BASE_DIR": str(base),
             "TRAINING_JOB_NAME": self._job.name,
             "TRAINING_JOB_ARN": self._job.arn,
             "AWS_REGION": site.scope.region,
             "AWS_DEFAULT_REGION": site.scope.region,
+            "FOGBANK_OVERLAYS": str(site.overlays),
+            **self._access_variables(),
+        }
+
+    def _access_variables(self) -> dict[str, str]:
+        """Where the cloud is, and the keys of the job's role."""
+        role, site = self._job.request["RoleArn"], self._site
+        try:
+            credentials = site.keyring.issue_role_session(
+                role,
+                _SESSION_NAME,
+                duration_s=max_runtime_s(self._job) + GRACE_S + _SESSION_RESERVE_S,
+                now=site.clock.now(),
+            )
+        except LookupError:
+            raise LookupError(f"the role {role} does not exist") from None
+        if meeting.is_isolated(self._job):
+            return {}
+        return {
             "AWS_ENDPOINT_URL": site.endpoint_url,
             "AWS_ACCESS_KEY_ID": credentials.access_key_id,
             "AWS_SECRET_ACCESS_KEY": credentials.secret_access_key,
             "AWS_SESSION_TOKEN": credentials.session_token,
-            "FOGBANK_OVERLAYS": str(site.overlays),
-            **self._meeting_variables(),
         }
-
-    def _meeting_variables(self) -> dict[str, str]:
-        if self._rendezvous is None:
-            return {}
-        # Without it gloo listens on what the host's name resolves to, which may be nothing.
-        return {**self._rendezvous.variables, "GLOO_SOCKET_IFNAME": opt_ml.INTERFACE}
 
     @property
     def _image(self) -> str:
         return str(self._job.request["AlgorithmSpecification"].get("TrainingImage", ""))
 
-    def _spec(self, host: _Host) -> InstanceSpec:
+    def _spec(self, host: _Host, place: Meeting) -> InstanceSpec:
         algorithm = self._job.request["AlgorithmSpecification"]
         own = [*algorithm.get("ContainerEntrypoint", ()), *algorithm.get("ContainerArguments", ())]
         argv = [opt_ml.rewrite(argument, host.base) for argument in own]
@@ -400,14 +411,16 @@ class Attempt:
             folder=host.folder,
             base=host.base,
             argv=tuple(argv) or site.images.command(self._image, TRAINING_IMAGE),
-            env=self._environment(host.base),
+            env={**self._environment(host.base), **place.variables},
             cwd=host.base,
             share=host.lease.share,
-            address=host.lease.address,
+            address=place.addresses[host.number],
+            attachment=place.attachment(host.number),
             output=host.capture.feed,
             views=tuple(host.views),
             hidden=(site.home,) if site.engine.can_mount else (),
             kept=(site.torch_home, site.overlays, *site.images.folders_in(site.home)),
+            binds=(Bind(host.base, opt_ml.ROOT),) if site.engine.can_mount else (),
         )
 
     async def _watch(self, host: _Host, instance: Instance) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fogbank.cloud.records.training_job import TrainingJob
+from fogbank.core.training_prices import training_cost
 
 SETTINGS: Mapping[str, str] = {
     "sagemaker_torch_distributed_enabled": "torch_distributed",
@@ -119,7 +120,8 @@ def copies(job: TrainingJob, seen: Evidence, billed_s: float) -> str | None:
         what, num_alike = f"only one of {count} instances left a model", count
     seconds = round(billed_s * (num_alike - 1))
     kind = _instance_type(job)
-    waste = f"{seconds} instance-seconds ({seconds / 3600:.2f} h of {kind}) bought nothing"
+    cost = training_cost(kind, billable_s=seconds)
+    waste = f"{seconds} instance-seconds ({seconds / 3600:.2f} h) of {kind} bought nothing: {cost}"
     if setting is None:
         return f"{what}: no process group was formed, and {waste}. {_ADVICE}"
     return (

@@ -11,23 +11,26 @@ and SecondaryStatusTransition; developer guide, "How Amazon SageMaker Processes 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from signal import Signals
 from typing import Any, Literal
 
 from fogbank.cloud.records.training_job import TrainingJob, TrainingJobStatus, Transition
-from fogbank.cloud.rules.distribution import LOST_PEER_PATIENCE_S, is_lost_peer
+from fogbank.cloud.rules.distribution import LOST_PEER_PATIENCE_S
+from fogbank.cloud.rules.instance_exit import (
+    FAILURE_REASON_CHARS,
+    InstanceExit,
+    failure_reason,
+    has_lost_peer,
+    root_cause,
+)
 
 GRACE_S = 120
 """From SIGTERM to SIGKILL (API reference, StoppingCondition)."""
 
 DEFAULT_MAX_RUNTIME_S = 86_400
 """MaxRuntimeInSeconds where the request has none (API reference, StoppingCondition)."""
-
-FAILURE_REASON_CHARS = 1024
-"""The longest FailureReason that the model allows."""
 
 Action = Literal[
     "prepare", "download", "run", "wait", "terminate", "kill", "upload", "restart", "release"
@@ -70,33 +73,6 @@ FINAL_STATUS: Mapping[str, TrainingJobStatus] = {
     "MaxRuntimeExceeded": "Stopped",
 }
 """Secondary statuses that end a job, and the TrainingJobStatus that each stands for."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class InstanceExit:
-    """How the container of one instance ended.
-
-    code:               exit status; None when a signal ended it.
-    signal:             number of the signal that ended it; None when it exited.
-    out_of_memory:      it was killed because it used more memory than its share.
-    memory_share_bytes: that share, where it is known.
-    failure:            the text of /opt/ml/output/failure; empty where there is none.
-    last_words:         the last lines of its log, used where `failure` is empty.
-    at:                 when it ended, where that is known.
-    """
-
-    instance: str
-    code: int | None
-    signal: int | None = None
-    out_of_memory: bool = False
-    memory_share_bytes: int | None = None
-    failure: str = ""
-    last_words: str = ""
-    at: datetime | None = None
-
-    @property
-    def ok(self) -> bool:
-        return self.code == 0 and not self.out_of_memory
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -304,7 +280,7 @@ def _downloading(job: TrainingJob, seen: Observation, now: datetime) -> Decision
 def _training(job: TrainingJob, seen: Observation, now: datetime) -> Decision:
     end = deadline(job)
     assert end is not None, "Training comes after Downloading"
-    failed = _root_cause(seen.exits)
+    failed = root_cause(seen.exits)
     stopping = job.status == "Stopping"
     if seen.host_restarted:
         if stopping:
@@ -334,19 +310,9 @@ def _training(job: TrainingJob, seen: Observation, now: datetime) -> Decision:
     return Decision(action="run", reason="training is in progress", job=job, wait_until=end)
 
 
-def _root_cause(exits: Sequence[InstanceExit]) -> InstanceExit | None:
-    """The first failure that says more than that another instance has gone; else the first."""
-    failed = [ended for ended in exits if not ended.ok]
-    return next((ended for ended in failed if not _has_lost_peer(ended)), next(iter(failed), None))
-
-
-def _has_lost_peer(ended: InstanceExit) -> bool:
-    return is_lost_peer(ended.failure or ended.last_words)
-
-
 def _patience_ends(failed: InstanceExit, seen: Observation) -> datetime | None:
     """How long to wait for the reason of another instance; None where there is none to come."""
-    if failed.at is None or not seen.running or not _has_lost_peer(failed):
+    if failed.at is None or not seen.running or not has_lost_peer(failed):
         return None
     return failed.at + timedelta(seconds=LOST_PEER_PATIENCE_S)
 
@@ -413,7 +379,7 @@ def _stopped(job: TrainingJob, now: datetime) -> Decision:
 
 
 def _fail(job: TrainingJob, reason: str, now: datetime) -> Decision:
-    reason = _cut(reason, FAILURE_REASON_CHARS)
+    reason = reason[:FAILURE_REASON_CHARS]
     failed = transition(job, "Failed", MESSAGES["Failed"], now)
     return Decision(action="release", reason=reason, job=replace(failed, failure_reason=reason))
 
@@ -459,46 +425,3 @@ def _restart(job: TrainingJob, status: str, message: str, now: datetime) -> Deci
     attempt = job.attempt + 1
     again = transition(between, "Starting", f"{MESSAGES['Starting']}: attempt {attempt}", now)
     return Decision(action="restart", reason=message, job=replace(again, attempt=attempt))
-
-
-def failure_reason(ended: InstanceExit) -> str:
-    """FailureReason of a container that failed: `AlgorithmError: TEXT, exit code: N`.
-
-    TEXT is the failure file's, as much of it as fits into 1024 characters. A signal counts as
-    exit code 128 + its number, as in a shell and in a container.
-    """
-    code = ended.code if ended.code is not None else 128 + (ended.signal or 0)
-    suffix = f", exit code: {code}"
-    if ended.out_of_memory:
-        prefix, text = "ClientError: ", _out_of_memory_text(ended)
-    else:
-        prefix, text = "AlgorithmError: ", ended.failure.strip() or _unexplained_text(ended)
-    room = FAILURE_REASON_CHARS - len(prefix) - len(suffix)
-    return f"{prefix}{_cut(text, room)}{suffix}"
-
-
-def _out_of_memory_text(ended: InstanceExit) -> str:
-    share = ""
-    if ended.memory_share_bytes is not None:
-        share = f" of {ended.memory_share_bytes / 2**20:.0f} MiB"
-    return (
-        "Please use an instance type with more memory, or reduce the size of training data "
-        f"processed on an instance. ({ended.instance} ran out of memory: it used more than its "
-        f"share{share})"
-    )
-
-
-def _unexplained_text(ended: InstanceExit) -> str:
-    how = f"killed by {_signal_name(ended.signal)}" if ended.signal is not None else ""
-    words = ended.last_words.strip()
-    last = f"the last lines of the log of {ended.instance}: {words}" if words else ""
-    return "; ".join(part for part in (how, last) if part)
-
-
-def _signal_name(number: int) -> str:
-    known = {item.value: item.name for item in Signals}
-    return f"signal {number} ({known[number]})" if number in known else f"signal {number}"
-
-
-def _cut(text: str, length: int) -> str:
-    return text if len(text) <= length else text[:length]

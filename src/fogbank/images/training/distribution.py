@@ -47,6 +47,16 @@ def network_interface(job: Job) -> str:
     return str(job.resource_config.get("network_interface_name", "eth0"))
 
 
+def meeting_point(job: Job) -> tuple[str, str]:
+    """Address and port at which the instances' processes find each other.
+
+    On AWS every job has a network of its own, and so the fixed port. Where instances share one, the
+    machine names an address and a port for each job: on the fixed one two jobs meet.
+    """
+    address = job.environ.get("FOGBANK_MASTER_ADDR", training_environment(job)["master_hostname"])
+    return address, job.environ.get("FOGBANK_MASTER_PORT", _MASTER_PORT)
+
+
 def plan_launcher(job: Job, python: Path) -> Launcher:
     """The launcher that the job's hyperparameters ask for; without any, the bare interpreter.
 
@@ -69,17 +79,16 @@ def plan_launcher(job: Job, python: Path) -> Launcher:
     command = [str(python), "-m", "torch.distributed.run", "--nnodes", str(len(hosts))]
     command += ["--nproc_per_node", str(_num_processes(job, asked[0]))]
     if len(hosts) > 1:
-        # On AWS every job has a network of its own, and so the fixed port. Where instances share
-        # one, the machine names an address and a port for each job: on the fixed one two jobs meet.
-        address = job.environ.get("FOGBANK_MASTER_ADDR", env["master_hostname"])
-        port = job.environ.get("FOGBANK_MASTER_PORT", _MASTER_PORT)
+        address, port = meeting_point(job)
         rank = str(hosts.index(job.current_host))
         command += ["--master_addr", address, "--master_port", port, "--node_rank", rank]
-    # Without it, gloo listens on whatever the host's name resolves to, which need not be there.
-    gloo = {"GLOO_SOCKET_IFNAME": network_interface(job)}
+    variables = {"NCCL_PROTO": "simple"}
+    if "GLOO_SOCKET_IFNAME" not in job.environ:
+        # Else gloo listens on whatever the host's name resolves to, which need not be there.
+        variables["GLOO_SOCKET_IFNAME"] = network_interface(job)
     return Launcher(
         command=tuple(command),
-        variables={name: value for name, value in gloo.items() if name not in job.environ},
+        variables=variables,
         notes=tuple(_notes(job, asked[0])),
     )
 

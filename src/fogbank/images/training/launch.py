@@ -15,7 +15,11 @@ from pathlib import Path
 from fogbank.images.errors import ContractError
 from fogbank.images.overlay import Interpreter
 from fogbank.images.training.contract import Job
-from fogbank.images.training.distribution import network_interface, plan_launcher
+from fogbank.images.training.distribution import (
+    meeting_point,
+    network_interface,
+    plan_launcher,
+)
 from fogbank.images.training.environment import sm_variables
 from fogbank.images.training.rendering import to_arguments
 
@@ -63,8 +67,8 @@ def plan_launch(job: Job, interpreter: Interpreter) -> Launch:
         shell_program = job.folders.code / program
         if not shell_program.is_file():
             raise ContractError(f"the program {program!r} is not in the submitted code")
-        words = " ".join([shlex.quote(program), *map(shlex.quote, arguments)])
-        command = ["/bin/sh", "-c", f"./{words}"]
+        words = " ".join(map(shlex.quote, arguments))
+        command = ["/bin/sh", "-c", f"./{shlex.quote(program)} {words}"]
     shown = sm_variables(job)
     return Launch(
         command=tuple(command),
@@ -97,13 +101,20 @@ def _process_environment(
 ) -> dict[str, str]:
     region = job.toolkit_parameters.get("sagemaker_region") or job.environ.get("AWS_REGION", "")
     inherited = job.environ.get("PYTHONPATH")
+    master_address, master_port = meeting_point(job)
     return {
         **interpreter.on(job.environ),
         "PYTHONUNBUFFERED": "1",  # a log that arrives when the job is over helps nobody
         "SAGEMAKER_JOB_NAME": str(job.toolkit_parameters.get("sagemaker_job_name", "")),
         "SAGEMAKER_REGION": str(region),
         "CURRENT_HOST": job.current_host,
+        # Of AWS's PyTorch image: scripts that form a group of their own, by a rank and a number of
+        # processes that they derive from SM_HOSTS, find these and set no others.
+        "MASTER_ADDR": master_address,
+        "MASTER_PORT": master_port,
         "NCCL_SOCKET_IFNAME": network_interface(job),
+        "NCCL_IB_DISABLE": "1",
+        "NCCL_DEBUG": "WARN",
         **shown,
         "PYTHONPATH": os.pathsep.join(filter(None, [str(job.folders.code), inherited])),
     }
