@@ -27,12 +27,17 @@ LIMIT_S = 400
 Client = Callable[..., Any]
 
 
-def client_python(name: str) -> Path:
-    """The interpreter of an environment: `sdk-v2`, `sdk-v3`."""
+def client_environments() -> Path:
+    """The folder of all environments; without it no test of these is run."""
     folder = os.environ.get("FOGBANK_CLIENT_ENVIRONMENTS")
     if folder is None:
         pytest.skip("takes minutes and environments of its own: run `make clients`")
-    python = Path(folder).resolve() / name / "bin" / "python"
+    return Path(folder).resolve()
+
+
+def client_python(name: str) -> Path:
+    """The interpreter of an environment: `sdk-v2`, `sdk-v3`, `toolkit`."""
+    python = client_environments() / name / "bin" / "python"
     if not python.exists():
         pytest.skip(f"{python} is missing: run `make clients`, which makes it")
     return python
@@ -67,7 +72,9 @@ def client(request: pytest.FixtureRequest, cloud: RunningCloud, project: Path) -
     return run
 
 
-def told_by(command: list[str], cloud: RunningCloud, folder: Path) -> Any:
+def told_by(
+    command: list[str], cloud: RunningCloud, folder: Path, *, limit_s: float = LIMIT_S
+) -> Any:
     """The last line of a command's output, which is JSON; nothing of it went outside."""
     home = folder / "home"
     home.mkdir(exist_ok=True)
@@ -78,7 +85,7 @@ def told_by(command: list[str], cloud: RunningCloud, folder: Path) -> Any:
         env={"PATH": os.environ["PATH"], "HOME": str(home)},
         capture_output=True,
         text=True,
-        timeout=LIMIT_S,
+        timeout=limit_s,
     )
     assert ended.returncode == 0, f"{ended.stdout[-6000:]}\n{ended.stderr[-6000:]}"
     told = json.loads(ended.stdout.splitlines()[-1])

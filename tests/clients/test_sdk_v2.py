@@ -53,6 +53,29 @@ def test_train_and_deploy(client: Client, cloud: RunningCloud) -> None:
     until(lambda: not sagemaker.list_endpoints()["Endpoints"], "the end of the endpoint")
 
 
+def test_without_waiting(client: Client) -> None:
+    told = client("v2_later.py", "source", "pictures")
+    assert told["at_once"] == f"s3://{BUCKET}/{told['name']}/output/model.tar.gz"
+    assert (told["status"], told["stopped"]) == ("Completed", "Stopped")
+    assert "Failed. Reason: AlgorithmError: " in told["reason"]
+    assert "ValueError: no pictures of the breed kuvasz" in told["reason"]
+    assert told["heard"] == {"said": {"url": "dog"}, "pictures": 3}
+
+
+def test_roles(client: Client, cloud: RunningCloud) -> None:
+    root = cloud.credentials["root"]
+    told = client("v2_roles.py", root["AccessKeyId"], root["SecretAccessKey"])
+    somebody = "arn:aws:iam::123456789012:root"
+    assert f"The current AWS identity is not a role: {somebody}" in told["refusal"]
+    assert (told["inside"], told["named"], told["bucket"]) == (ROLE, ROLE, BUCKET)
+    default = "AmazonSageMaker-DefaultRole"
+    assert told["default"] == f"arn:aws:iam::123456789012:role/{default}"
+    attached = cloud.client("iam").list_attached_role_policies(RoleName=default)
+    assert [policy["PolicyName"] for policy in attached["AttachedPolicies"]] == [
+        "AmazonSageMakerFullAccess"
+    ]
+
+
 def test_two_instances(client: Client) -> None:
     told = client("v2_instances.py", "source", "pictures")
     assert told["status"] == "Completed"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from clients.conftest import LIMIT_S, Client
 from clients.test_sdk_v2 import BUCKET, ROLE
+from e2e.account import archive
 
 pytestmark = [
     pytest.mark.observed,
@@ -24,6 +27,19 @@ def test_train_and_deploy(client: Client) -> None:
     assert told["seen"] == {"size": [31, 17], "pictures": 3}
     assert told["heard"] == {"said": {"url": "dog"}, "pictures": 3}
     assert told["endpoint"] == "InService"
+
+
+def test_resources(client: Client, project: Path) -> None:
+    code = {path.name: path.read_bytes() for path in (project / "source").glob("*.py")}
+    (project / "sourcedir.tar.gz").write_bytes(archive(code))
+    model = {"model.json": b'{"pictures": 5}', "code/inference.py": code["inference.py"]}
+    (project / "model.tar.gz").write_bytes(archive(model))
+    told = client("v3_resources.py", "sourcedir.tar.gz", "model.tar.gz")
+    assert "ValueError: no pictures of the breed kuvasz" in told["reason"]
+    assert told["stopped"] == "Stopped"
+    assert told["heard"] == {"said": {"url": "dog"}, "pictures": 5}
+    assert told["variants"] == [1]
+    assert told["left"] == []
 
 
 def test_two_instances(client: Client) -> None:

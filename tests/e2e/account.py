@@ -173,14 +173,14 @@ class Account:
         found: dict[str, Any] = self.sagemaker.describe_training_job(TrainingJobName=name)
         return found
 
-    def job_end(self, name: str) -> dict[str, Any]:
-        """The job when it is over."""
+    def job_end(self, name: str, *, limit_s: float = 60.0) -> dict[str, Any]:
+        """The job when it is over, which has to be within `limit_s` seconds."""
 
         def probe() -> dict[str, Any] | None:
             job = self.job(name)
             return job if job["TrainingJobStatus"] in ("Completed", "Failed", "Stopped") else None
 
-        return until(probe, f"the end of training job {name}")
+        return until(probe, f"the end of training job {name}", limit_s=limit_s)
 
     def job_says(self, name: str, line: str) -> None:
         """Wait for a line in the job's log."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from e2e.account import TRAINING_IMAGE, Account, archive, refusal
 from e2e.waiting import until
@@ -46,6 +48,7 @@ class Tuner:
         number: int | None = 6,
         parallel: int = 3,
         ranges: Mapping[str, Any] = RANGES,
+        regex: str = r"Testing Loss: ([0-9.]+)",
         strategy: str = "Bayesian",
         **config: Any,
     ) -> None:
@@ -70,7 +73,7 @@ class Tuner:
                 "AlgorithmSpecification": {
                     "TrainingImage": TRAINING_IMAGE,
                     "TrainingInputMode": "File",
-                    "MetricDefinitions": [{"Name": "loss", "Regex": r"Testing Loss: ([0-9.]+)"}],
+                    "MetricDefinitions": [{"Name": "loss", "Regex": regex}],
                 },
                 "RoleArn": self.account.role,
                 "OutputDataConfig": {"S3OutputPath": f"s3://{self.account.bucket}/out"},
@@ -193,6 +196,61 @@ def test_a_grid_and_a_trial_that_gets_nowhere(tuner: Tuner) -> None:
     assert [trial["TrainingJobStatus"] for trial in trials] == [*["Completed"] * 3, "Stopped"]
     assert job["TrainingJobStatusCounters"]["Stopped"] == 1
     assert job["BestTrainingJob"]["FinalHyperParameterTuningJobObjectiveMetric"]["Value"] == 0.125
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"regex": "Testing Loss: [0-9.]+"}, "has no group: put parentheses around the value"),
+        (
+            {
+                "ranges": {
+                    "IntegerParameterRanges": [{"Name": "size", "MinValue": "64", "MaxValue": "32"}]
+                }
+            },
+            "upside down: MinValue is greater than MaxValue",
+        ),
+        (
+            {"ranges": {"CategoricalParameterRanges": [{"Name": "size", "Values": ["32", "64"]}]}},
+            "You don't have enough combinations of hyperparameter ranges.",
+        ),
+    ],
+    ids=["a regex with no group", "ranges upside down", "more trials than can differ"],
+)
+def test_what_is_refused_before_anything_runs(
+    tuner: Tuner, wrong: dict[str, Any], words: str
+) -> None:
+    with refusal("ValidationException", words):
+        tuner.create("refused", QUADRATIC, **wrong)
+    listed = tuner.sagemaker.list_hyper_parameter_tuning_jobs(NameContains="refused")
+    assert listed["HyperParameterTuningJobSummaries"] == []
+
+
+@pytest.mark.docs
+def test_of_many_jobs_of_one_name_one_is_created(tuner: Tuner) -> None:
+    """Asked for at the same moment, as two terminals may do it."""
+
+    def create(kind: str) -> str:
+        try:
+            if kind == "tuning":
+                tuner.create("twin-searches", QUADRATIC, number=1, parallel=1)
+            else:
+                tuner.account.train("twin-jobs", "print('only once')")
+        except ClientError as error:
+            return str(error.response["Error"]["Code"])
+        return "created"
+
+    with ThreadPoolExecutor(8) as pool:
+        kinds = ["tuning", "training"] * 4
+        answers = sorted(zip(kinds, pool.map(create, kinds), strict=True))
+    for kind in ("tuning", "training"):
+        assert [answer for one, answer in answers if one == kind] == [
+            *["ResourceInUse"] * 3,
+            "created",
+        ]
+    assert tuner.end("twin-searches")["HyperParameterTuningJobStatus"] == "Completed"
+    tuner.account.job_end("twin-jobs")
+    assert tuner.account.job_log("twin-jobs").count("only once") == 1
 
 
 @pytest.mark.observed

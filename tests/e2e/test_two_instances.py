@@ -38,9 +38,23 @@ dist.destroy_process_group()
 pathlib.Path(os.environ["SM_MODEL_DIR"], "sum.txt").write_text(str(int(value)))
 """
 
+OWN_GROUP = """
+import json, os
+import torch, torch.distributed as dist
+
+hosts = json.loads(os.environ["SM_HOSTS"])
+os.environ["WORLD_SIZE"] = str(len(hosts))
+os.environ["RANK"] = str(hosts.index(os.environ["SM_CURRENT_HOST"]))
+dist.init_process_group("gloo")
+value = torch.tensor([dist.get_rank() + 1])
+dist.all_reduce(value)
+print(f"sum {int(value)} of {dist.get_world_size()}")
+dist.destroy_process_group()
+"""
+
 COPIES = """
 import os, pathlib, time
-time.sleep(4)
+time.sleep(8)
 host = os.environ["SM_CURRENT_HOST"]
 model = pathlib.Path(os.environ["SM_MODEL_DIR"])
 (model / "model.pth").write_bytes(b"the same weights" * 100)
@@ -104,6 +118,19 @@ def test_two_jobs_at_once_form_their_own_groups(account: Account) -> None:
         )["logStreams"]
         hosts = [stream["logStreamName"].partition("/")[2].rpartition("-")[0] for stream in streams]
         assert hosts == ["algo-1", "algo-2"]
+
+
+@pytest.mark.observed
+@pytest.mark.parametrize(("num_instances", "said"), [(1, "sum 1 of 1"), (2, "sum 3 of 2")])
+def test_a_script_forms_its_own_group_of_the_hosts(
+    account: Account, num_instances: int, said: str
+) -> None:
+    """AWS's PyTorch image sets MASTER_ADDR and MASTER_PORT also without any distribution."""
+    name = f"own-group-{num_instances}"
+    account.train(name, OWN_GROUP, ResourceConfig={**TWO, "InstanceCount": num_instances})
+    job = account.job_end(name)
+    assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
+    assert account.job_log(name).count(said) == num_instances
 
 
 def test_copies_are_told_and_counted(account: Account) -> None:

@@ -151,6 +151,27 @@ def test_what_is_refused(request_: dict[str, Any], words: str) -> None:
 
 
 @pytest.mark.observed
+@pytest.mark.parametrize(("number", "works"), [(6, True), (7, False)])
+def test_no_more_trials_than_can_differ(number: int, works: bool) -> None:
+    """AWS's words: aws/amazon-sagemaker-operator-for-k8s #123."""
+    ranges = {
+        "IntegerParameterRanges": [{"Name": "epochs", "MinValue": "1", "MaxValue": "3"}],
+        "CategoricalParameterRanges": [{"Name": "optimizer", "Values": ["sgd", "adam"]}],
+    }
+    asked = tuning_job(configured={"ParameterRanges": ranges, "ResourceLimits": limits(number)})
+    if works:
+        assert read_settings(asked).max_trials == number
+    else:
+        with pytest.raises(ValidationException) as caught:
+            read_settings(asked)
+        assert caught.value.message == (
+            "You don't have enough combinations of hyperparameter ranges. The total number of "
+            "hyperparameter combinations for the provided ranges [6.0] must be equal or greater "
+            "than the value of MaxNumberOfJobs, [7]. Provide additional ranges."
+        )
+
+
+@pytest.mark.observed
 @pytest.mark.parametrize("member", ["HyperParameterTuningResourceConfig", "ResourceConfig"])
 def test_both_sdks_resources(member: str) -> None:
     resources = {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1}

@@ -159,6 +159,15 @@ class Space:
         """Of a space of categories alone."""
         return math.prod(axis.num_choices or 0 for axis in self.axes)
 
+    @property
+    def num_points(self) -> int | None:
+        """How many trials can differ; None where a continuous range makes that endless."""
+        sizes = [
+            axis.high - axis.low + 1 if isinstance(axis, Integer) else axis.num_choices
+            for axis in self.axes
+        ]
+        return None if None in sizes else math.prod(size or 0 for size in sizes)
+
     def grid(self) -> Iterator[Point]:
         """Every combination of a space of categories; the last hyperparameter changes fastest."""
         return product(*(map(float, range(axis.num_choices or 0)) for axis in self.axes))

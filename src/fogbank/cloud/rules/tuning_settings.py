@@ -202,7 +202,22 @@ def _max_trials(
             "MaxNumberOfTrainingJobs is required in ResourceLimits where neither "
             "MaxRuntimeInSeconds nor TuningJobCompletionCriteria ends the tuning job."
         )
+    if asked is not None:
+        _check_combinations(definitions, asked)
     return MAX_TRIALS if asked is None else asked
+
+
+def _check_combinations(definitions: Sequence[Definition], asked: int) -> None:
+    """Ranges without a continuous one have to be good for as many trials as are asked for."""
+    sizes = [definition.space.num_points for definition in definitions]
+    known = [size for size in sizes if size is not None]
+    if len(known) == len(sizes) and sum(known) < asked:
+        raise ValidationException(
+            "You don't have enough combinations of hyperparameter ranges. The total number of "
+            f"hyperparameter combinations for the provided ranges [{float(sum(known))}] must be "
+            f"equal or greater than the value of MaxNumberOfJobs, [{asked}]. Provide additional "
+            "ranges."
+        )
 
 
 def _grid_size(definitions: Sequence[Definition], asked: int | None) -> int:

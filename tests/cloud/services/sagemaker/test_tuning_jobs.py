@@ -243,6 +243,15 @@ BAD_INPUT: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
         ("lr", "upside down"),
     ),
     (
+        "a regex with no group",
+        tuning_job(
+            configured={
+                "HyperParameterTuningJobObjective": {"Type": "Minimize", "MetricName": "bare"}
+            }
+        ),
+        ("objective metric bare has no group", "put parentheses around the value"),
+    ),
+    (
         "a role that is not there",
         tuning_job(defined={"RoleArn": "arn:aws:iam::123456789012:role/nobody"}),
         ("Could not assume role",),
