@@ -148,10 +148,28 @@ class Datum:
     storage_resolution_s: int = 60
 
 
+class MetricSeries(Protocol):
+    """One metric, looked up once: for what is measured with every request."""
+
+    def add(self, value: float, at: datetime) -> None: ...
+
+
 class MetricSink(Protocol):
     """CloudWatch metrics as the machines see it: counted in memory, flushed each second."""
 
     def record(self, namespace: str, data: Sequence[Datum]) -> None: ...
+
+    def series(
+        self,
+        namespace: str,
+        name: str,
+        unit: str,
+        dimensions: Mapping[str, str],
+        *,
+        storage_resolution_s: int = 60,
+    ) -> MetricSeries:
+        """`record`, for one value after the other of one metric."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,4 +211,80 @@ class Invoker(Protocol):
     async def invoke(self, invocation: Invocation) -> InvocationResult:
         """LookupError: no such endpoint or variant in service. InvocationTimeout, NoCapacity,
         NoAnswer."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionCall:
+    """One event on its way to an execution environment.
+
+    version:   which version runs it, already chosen: `$LATEST`, `3`.
+    qualifier: what the caller named ("" for nothing): an alias' provisioned environments serve
+               only those who call the alias.
+    """
+
+    function: str
+    version: str
+    qualifier: str
+    payload: bytes
+    request_id: str
+    client_context: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionResult:
+    """What a function answered. payload: JSON. error: `Handled` or `Unhandled` where it failed.
+    log_tail: the last 4 KB that the call wrote to its log."""
+
+    payload: bytes
+    error: str | None = None
+    log_tail: bytes = b""
+
+
+class FunctionThrottled(Exception):
+    """No environment may take the event now. reason: AWS's (`ConcurrentInvocationLimitExceeded`,
+    `ReservedFunctionConcurrentInvocationLimitExceeded`, ...)."""
+
+    def __init__(self, reason: str, retry_after_s: int = 1) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.retry_after_s = retry_after_s
+
+
+class FunctionUnavailable(Exception):
+    """No environment could be made for a reason that is not the function's: its role or code has
+    gone, the host refuses a process. The text says why."""
+
+
+class FunctionInvoker(Protocol):
+    """Runs functions: finds or starts an execution environment and gives it the event."""
+
+    async def call(self, call: FunctionCall) -> FunctionResult:
+        """LookupError: no such version. FunctionThrottled, FunctionUnavailable."""
+        ...
+
+    def concurrent_executions(self, function: str) -> int:
+        """How many events of a function run now."""
+        ...
+
+
+class FunctionCode(Protocol):
+    """The zips of functions and layers, by the base64 of their SHA-256. Never changed."""
+
+    async def put(self, archive: bytes | Path) -> tuple[str, int]:
+        """Keep a zip, durably; its digest and size in bytes. ValueError where it is not a zip that
+        may be unpacked (absolute paths, `..`, links, too large); the text says why."""
+        ...
+
+    def archive(self, code_sha256: str) -> Path:
+        """The zip's file. LookupError where it is not known."""
+        ...
+
+    def unpacked_bytes(self, code_sha256: str) -> int:
+        """How much the zip's files take unpacked. LookupError where it is not known."""
+        ...
+
+    async def folder(self, code_sha256: str) -> Path:
+        """The unpacked zip, made when first asked for; read it, never write there. LookupError
+        where it is not known."""
         ...

@@ -11,11 +11,11 @@ import pytest
 
 from cloud.machines.container_double import Peer, Serve, container
 from cloud.machines.training_site import MemoryMetrics
+from fogbank.cloud.machines.endpoint_metrics import NAMESPACE
 from fogbank.cloud.machines.replica_http import ReplicaHttp
 from fogbank.cloud.machines.router import (
     MAX_OUTSTANDING,
     MAX_SENDS,
-    NAMESPACE,
     RoutedReplica,
     RoutedVariant,
     Router,
@@ -281,6 +281,7 @@ async def test_what_is_measured(
         ("InvocationsPerInstance", 0.5, "Count"),
         ("Invocation4XXErrors", errors_4xx, "Count"),
         ("Invocation5XXErrors", errors_5xx, "Count"),
+        ("InvocationModelErrors", max(errors_4xx, errors_5xx), "Count"),
         ("ModelLatency", 250_000.0, "Microseconds"),
         ("OverheadLatency", 0.0, "Microseconds"),
     ]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,18 @@ class MemoryLogs:
         return [event.message for events in self.streams.values() for event in events]
 
 
+@dataclass(frozen=True)
+class MemorySeries:
+    """Remembers in the sink that it belongs to."""
+
+    sink: MemoryMetrics
+    namespace: str
+    pattern: Datum
+
+    def add(self, value: float, at: datetime) -> None:
+        self.sink.record(self.namespace, [replace(self.pattern, value=value, at=at)])
+
+
 class MemoryMetrics:
     """A MetricSink that remembers."""
 
@@ -99,6 +112,28 @@ class MemoryMetrics:
 
     def record(self, namespace: str, data: Sequence[Datum]) -> None:
         self.data += [(namespace, datum) for datum in data]
+
+    def series(
+        self,
+        namespace: str,
+        name: str,
+        unit: str,
+        dimensions: Mapping[str, str],
+        *,
+        storage_resolution_s: int = 60,
+    ) -> MemorySeries:
+        return MemorySeries(
+            self,
+            namespace,
+            Datum(
+                name,
+                0,
+                datetime.fromtimestamp(0, UTC),
+                unit,
+                dimensions,
+                storage_resolution_s=storage_resolution_s,
+            ),
+        )
 
 
 class OneRole:

@@ -1,7 +1,7 @@
 """One replica of a production variant: a container that serves, from its first file to its last.
 
-In: a Variant, a share of the host, a folder. Out: `state`, which the rule reads, and a door for the
-router. Stages: model data in place, program started, /ping answers 200 (healthy), pings fail
+In: a Variant, a share of the host, a folder, and how long its instance takes to come. Out: `state`, which the rule reads, and a door for the
+router. Stages: instance there, model data in place, program started, /ping answers 200 (healthy), pings fail
 (unhealthy), ended. Its owner is told of every change.
 """
 
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from fogbank.cloud.machines.engine import Engine, EngineError, Instance, InstanceSpec
+from fogbank.cloud.machines.engine import Engine, EngineError, Instance, InstanceSpec, Usage
 from fogbank.cloud.machines.log_capture import LogCapture
 from fogbank.cloud.machines.model_data import ModelDataError, ModelStore
 from fogbank.cloud.machines.nofollow import remove_tree
@@ -76,13 +76,16 @@ class Replica:
         clock: Clock,
         spec: Callable[[], InstanceSpec],
         changed: Callable[[], None],
+        provision_s: float = 0.0,
     ) -> None:
         self.id = id
         self.variant = variant
-        self.state: ReplicaState = "starting"
+        self.state: ReplicaState = "provisioning" if provision_s else "starting"
         self.since: datetime = clock.now()
         self.end: ReplicaEnd | None = None
-        self.routed = RoutedReplica(id, ReplicaHttp(lease.address, PORT))
+        self.routed = RoutedReplica(
+            id, ReplicaHttp(lease.address, PORT), share=lease.share, usage=self._usage
+        )
         self._folder = folder
         self._lease = lease
         self._engine = engine
@@ -91,13 +94,12 @@ class Replica:
         self._clock = clock
         self._spec = spec
         self._changed = changed
+        self._provision_s = provision_s
         self._instance: Instance | None = None
         self._life = asyncio.create_task(self._live(), name=f"replica {id}")
 
-    @property
-    def instance(self) -> Instance | None:
-        """The running program, for measuring; None before it started."""
-        return self._instance
+    def _usage(self) -> Usage | None:
+        return None if self._instance is None else self._instance.usage()
 
     async def _live(self) -> None:
         try:
@@ -112,6 +114,9 @@ class Replica:
         self._changed()
 
     async def _serve(self) -> ReplicaEnd:
+        if self._provision_s:
+            await self._clock.sleep(self._provision_s)
+            self._enter("starting")
         try:
             await self._models.place(self.variant.container, self._folder / "ml" / "model")
         except ModelDataError as error:
@@ -168,7 +173,7 @@ class Replica:
     async def abandon(self) -> None:
         """End it now, whatever it does."""
         if self._instance is None:
-            self._life.cancel()  # still bringing the model data
+            self._life.cancel()  # still waiting for the instance, or bringing the model data
         else:
             await self._instance.kill()
         with contextlib.suppress(asyncio.CancelledError):

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from fogbank.cloud.machines.endpoint_metrics import Fleet, Gauge, VariantMeter
+from fogbank.cloud.machines.engine import Share, Usage
 from fogbank.cloud.machines.replica_http import Answer, ReplicaGone, ReplicaHttp
 from fogbank.cloud.ports import (
-    Datum,
     Invocation,
     InvocationResult,
     InvocationTimeout,
@@ -40,15 +41,16 @@ MAX_SENDS = 2
 more, because a replica may have gone between two requests; not more, because a request that kills
 its container would take one replica after the other with it."""
 
-NAMESPACE = "AWS/SageMaker"
-
 
 @dataclass(slots=True, eq=False)
 class RoutedReplica:
-    """A healthy replica and what is in flight to it."""
+    """A healthy replica and what is in flight to it. usage, share: what its program uses, and may
+    use; None where that is not known."""
 
     id: str
     http: ReplicaHttp
+    share: Share | None = None
+    usage: Callable[[], Usage | None] = lambda: None
     outstanding: int = 0
     idle: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -96,6 +98,7 @@ class Router:
         self._recovery_wait_s = recovery_wait_s
         self._routes: dict[str, tuple[RoutedVariant, ...]] = {}
         self._changed: dict[str, asyncio.Event] = {}
+        self._meters: dict[tuple[str, str], VariantMeter] = {}
         self._random = random.Random()  # noqa: S311 - a share of the traffic is no secret
 
     def set_route(self, endpoint: str, variants: Sequence[RoutedVariant]) -> None:
@@ -106,6 +109,25 @@ class Router:
     def remove_route(self, endpoint: str) -> None:
         self._routes.pop(endpoint, None)
         self._wake(endpoint)
+
+    def fleet(self) -> Fleet:
+        """Who serves what at the moment."""
+        return {
+            (endpoint, variant.name): [
+                Gauge(replica.id, replica.outstanding, replica.usage, replica.share)
+                for replica in variant.replicas
+            ]
+            for endpoint, variants in self._routes.items()
+            for variant in variants
+        }
+
+    def meter(self, endpoint: str, variant: str) -> VariantMeter:
+        """Where a variant's invocations are counted."""
+        found = self._meters.get((endpoint, variant))
+        if found is None:
+            found = VariantMeter(self._metrics, endpoint, variant)
+            self._meters[endpoint, variant] = found
+        return found
 
     def _wake(self, endpoint: str) -> None:
         changed = self._changed.pop(endpoint, None)
@@ -190,17 +212,11 @@ class Router:
     def _measure(
         self, endpoint: str, variant: RoutedVariant, started_s: float, sent_s: float, status: int
     ) -> None:
-        """The endpoint invocation metrics, by AWS's names and units."""
-        now, now_s = self._clock.now(), self._clock.monotonic_s()
-        dimensions = {"EndpointName": endpoint, "VariantName": variant.name}
-        values = (
-            ("Invocations", 1.0, "Count"),
-            ("InvocationsPerInstance", 1.0 / max(1, len(variant.replicas)), "Count"),
-            ("Invocation4XXErrors", float(400 <= status < 500), "Count"),
-            ("Invocation5XXErrors", float(status >= 500), "Count"),
-            ("ModelLatency", (now_s - sent_s) * 1e6, "Microseconds"),
-            ("OverheadLatency", (sent_s - started_s) * 1e6, "Microseconds"),
-        )
-        self._metrics.record(
-            NAMESPACE, [Datum(name, value, now, unit, dimensions) for name, value, unit in values]
+        now_s = self._clock.monotonic_s()
+        self.meter(endpoint, variant.name).invoked(
+            self._clock.now(),
+            num_instances=len(variant.replicas),
+            status=status,
+            model_s=now_s - sent_s,
+            overhead_s=sent_s - started_s,
         )

@@ -60,17 +60,25 @@ class Aggregate:
         """The smallest value that at least `percent` of the measurements do not exceed (nearest
         rank; AWS does not publish how it interpolates). None where the distribution is not known,
         and where values are negative, as on AWS."""
+        data = self.known_distribution()
+        if data is None:
+            return None
+        wanted = self.count * percent / 100
+        seen = 0.0
+        for value, count in data[:-1]:
+            seen += count
+            # The tolerance keeps 0.1 + 0.2 from falling short of 0.3.
+            if seen >= wanted * (1 - 1e-12):
+                return min(max(value, self.minimum), self.maximum)
+        return self.maximum
+
+    def known_distribution(self) -> list[tuple[float, float]] | None:
+        """(value, how often), the values in order; None where the distribution is not known, and
+        where values are negative: there AWS has no percentiles either."""
         known = math.fsum(self.distribution.values())
         if self.minimum < 0 or not math.isclose(known, self.count, rel_tol=1e-9) or not known:
             return None
-        wanted = known * percent / 100
-        seen = 0.0
-        for value in sorted(self.distribution):
-            seen += self.distribution[value]
-            # The tolerance keeps 0.1 + 0.2 from falling short of 0.3.
-            if seen >= wanted * (1 - 1e-12) and seen < known:
-                return min(max(value, self.minimum), self.maximum)
-        return self.maximum
+        return sorted(self.distribution.items())
 
     def packed_distribution(self) -> bytes:
         """Pairs of doubles, in the machine's byte order: the file stays on its machine."""

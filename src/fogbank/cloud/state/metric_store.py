@@ -32,6 +32,9 @@ Guide, "Metrics retention")."""
 
 KEPT = timedelta(days=455)
 
+STANDARD_STEP_S = 60
+"""Standard metrics are kept by the minute, high-resolution ones by the second."""
+
 AGING_INTERVAL = timedelta(hours=1)
 """How often every series is looked through for data that has grown old: one series at each flush,
 so that no flush takes long."""
@@ -54,13 +57,47 @@ Series = tuple[Metric, str]
 """A metric and a unit."""
 
 
-class MetricStore:
-    """database: of the `telemetry` schema; synchronous=NORMAL is enough."""
+def standard_step_s(time_scale: float) -> int:
+    """How finely standard metrics are kept where periods pass `time_scale` times faster: a minute
+    of them has to be a minute of the rules' clock."""
+    return max(1, int(STANDARD_STEP_S / time_scale))
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+
+class StoredSeries:
+    """Implements `ports.MetricSeries`: finds the place of a measurement by two comparisons, as
+    long as they come within one period and between two flushes."""
+
+    __slots__ = ("_aggregate", "_at_s", "_metric", "_step_s", "_store", "_unit", "_waiting")
+
+    def __init__(self, store: MetricStore, metric: Metric, unit: str, step_s: int) -> None:
+        self._store = store
+        self._metric = metric
+        self._unit = unit
+        self._step_s = step_s
+        self._at_s = -1
+        self._waiting: object = None
+        self._aggregate = Aggregate()
+
+    def add(self, value: float, at: datetime) -> None:
+        second = math.floor(at.timestamp())
+        at_s = second - second % self._step_s
+        if at_s != self._at_s or self._waiting is not self._store.waiting:
+            self._aggregate = self._store.slot(self._metric, self._unit, at_s)
+            self._at_s, self._waiting = at_s, self._store.waiting
+        self._aggregate.add(value)
+
+
+class MetricStore:
+    """database: of the `telemetry` schema; synchronous=NORMAL is enough.
+    standard_step_s: how finely metrics of standard resolution are kept."""
+
+    def __init__(
+        self, database: Database, clock: Clock, *, standard_step_s: int = STANDARD_STEP_S
+    ) -> None:
+        self._standard_step_s = standard_step_s
         self._database = database
         self._clock = clock
-        self._waiting: dict[Series, dict[int, Aggregate]] = {}
+        self.waiting: dict[Series, dict[int, Aggregate]] = {}
         self._ids: dict[Series, int] = {}
         self._by_metric: dict[Metric, list[Series]] = {}
         self._aging: list[int] = []
@@ -80,20 +117,39 @@ class MetricStore:
         """See `ports.MetricSink`."""
         for datum in data:
             metric = Metric.of(namespace, datum.name, datum.dimensions)
-            self.slot(metric, datum.unit, datum.at, datum.storage_resolution_s).add(
+            self.slot_at(metric, datum.unit, datum.at, datum.storage_resolution_s).add(
                 datum.value, datum.count
             )
 
-    def slot(self, metric: Metric, unit: str, at: datetime, resolution_s: int) -> Aggregate:
+    def series(
+        self,
+        namespace: str,
+        name: str,
+        unit: str,
+        dimensions: Mapping[str, str],
+        *,
+        storage_resolution_s: int = STANDARD_STEP_S,
+    ) -> StoredSeries:
+        """See `ports.MetricSink`."""
+        metric = Metric.of(namespace, name, dimensions)
+        return StoredSeries(self, metric, unit, self._step_s(storage_resolution_s))
+
+    def _step_s(self, resolution_s: int) -> int:
+        return 1 if resolution_s < STANDARD_STEP_S else self._standard_step_s
+
+    def slot_at(self, metric: Metric, unit: str, at: datetime, resolution_s: int) -> Aggregate:
+        """The slot of a moment."""
+        second = math.floor(at.timestamp())
+        return self.slot(metric, unit, second - second % self._step_s(resolution_s))
+
+    def slot(self, metric: Metric, unit: str, at_s: int) -> Aggregate:
         """Where measurements of that second or minute are gathered until the next flush."""
         series = (metric, unit)
-        times = self._waiting.get(series)
+        times = self.waiting.get(series)
         if times is None:
-            times = self._waiting[series] = {}
+            times = self.waiting[series] = {}
             if series not in self._ids:
                 self._know(series, self._new_id(series))
-        second = math.floor(at.timestamp())
-        at_s = second if resolution_s < 60 else second - second % 60
         found = times.get(at_s)
         if found is None:
             found = times[at_s] = Aggregate()
@@ -111,17 +167,17 @@ class MetricStore:
 
     def flush(self) -> None:
         """Write what has gathered. What could not be written stays and is tried again."""
-        if self._waiting:
+        if self.waiting:
             self._write()
         self._age()
 
     def _write(self) -> None:
         with self._database.transaction() as connection:
-            for series, times in self._waiting.items():
+            for series, times in self.waiting.items():
                 series_id = self._ids[series]
                 for at_s, fresh in times.items():
                     self._merge(connection, series_id, at_s, fresh)
-        self._waiting = {}
+        self.waiting = {}
 
     def _merge(
         self, connection: sqlite3.Connection, series_id: int, at_s: int, fresh: Aggregate
@@ -204,7 +260,7 @@ class MetricStore:
             (self._ids[series], start_s, end_s),
         )
         parts = [(at_s, Aggregate.unpacked(*rest)) for at_s, *rest in rows]
-        waiting = self._waiting.get(series, {})
+        waiting = self.waiting.get(series, {})
         return parts + [(at_s, part) for at_s, part in waiting.items() if start_s <= at_s < end_s]
 
     def metrics(self, *, since: datetime) -> list[Metric]:
@@ -219,7 +275,7 @@ class MetricStore:
             )
         }
         active = {series[0] for series, series_id in self._ids.items() if series_id in stored}
-        for series, times in self._waiting.items():
+        for series, times in self.waiting.items():
             if max(times) >= since_s:
                 active.add(series[0])
         return sorted(active, key=lambda metric: (metric.namespace, metric.name, metric.dimensions))

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cloud.aws import NOW, Service, context, refused
+from cloud.aws import NOW, SCOPE, Service, context, refused
 from fogbank.cloud.services.cloudwatch.service import rooms
 from fogbank.cloud.state.database import Database
 from fogbank.cloud.state.metric_store import MetricStore
+from fogbank.cloud.state.records import SqliteRecords
 
 HOUR_AGO = NOW - timedelta(hours=1)
 
@@ -32,7 +33,8 @@ class CloudWatch:
     def __init__(self) -> None:
         self.database = Database(":memory:", schema="telemetry")
         self.store = MetricStore(self.database, FixedClock())
-        self.service = Service("cloudwatch", *rooms(self.store))
+        records = SqliteRecords(Database(":memory:"))
+        self.service = Service("cloudwatch", *rooms(self.store, records, SCOPE))
 
     def call(self, name: str, **params: Any) -> Any:
         return self.service.call(name, context(), params)
@@ -276,6 +278,21 @@ class TestData:
         newest = cloudwatch.data(stat("a"), ScanBy="TimestampDescending")["MetricDataResults"][0]
         assert newest["Values"] == [5.0, 3.0, 1.0]
 
+    @pytest.mark.docs
+    def test_expressions_are_computed_from_the_other_queries(self, cloudwatch: CloudWatch) -> None:
+        cloudwatch.values((0, 2), (1, 4), (3, 8))
+        answer = cloudwatch.data(
+            stat("a", ReturnData=False),
+            {"Id": "half", "Expression": "a / 2", "ReturnData": False},
+            {"Id": "e", "Expression": "half + 1", "Label": "half and one"},
+            {"Id": "f", "Expression": "FILL(a, 0)"},
+            EndTime=minute(4),
+        )
+        of_some, of_all = answer["MetricDataResults"]
+        assert (of_some["Label"], of_some["Values"]) == ("half and one", [2.0, 3.0, 5.0])
+        assert of_some["Timestamps"] == [minute(0), minute(1), minute(3)]
+        assert (of_all["Label"], of_all["Values"]) == ("f", [2.0, 4.0, 0.0, 8.0])
+
     @settings(deadline=None)
     @given(
         st.dictionaries(st.integers(0, 59), st.integers(0, 99), max_size=12),
@@ -315,11 +332,18 @@ class TestData:
         ("queries", "words"),
         [
             ([], "MetricDataQueries is required"),
-            ([{"Id": "e", "Expression": "SUM(METRICS())"}], "does not compute metric math"),
+            ([{"Id": "e", "Expression": "SUM(METRICS())"}], "needs a Period"),
+            ([{"Id": "e", "Expression": "1 +", "Period": 60}], "not understood"),
+            ([{"Id": "e", "Expression": "a + 1"}], "it names a"),
+            ([stat("a"), {"Id": "e", "Expression": "MEDIAN(a)"}], "MEDIAN is not one of"),
+            (
+                [{"Id": "e", "Expression": "f + 1"}, {"Id": "f", "Expression": "e + 1"}],
+                "depends on itself",
+            ),
             ([{"Id": "e"}], "exactly one of"),
             ([stat("A")], "expected pattern"),
             ([stat("a"), stat("a")], "must be unique"),
-            ([stat("a", "tm99")], "is not supported"),
+            ([stat("a", "tm101")], "is not supported"),
             ([stat("a", period_s=7)], "Period"),
             ([stat(f"q{n}") for n in range(501)], "greater than 500"),
         ],

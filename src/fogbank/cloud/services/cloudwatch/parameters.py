@@ -1,34 +1,17 @@
-"""What the operations on metrics have in common: errors, dimensions, periods, statistics.
+"""What the operations on metrics have in common: errors, dimensions, periods.
 
 In: request parameters. Out: what the metric store understands. Pure.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from math import ceil, floor
 from typing import Any
 
 from fogbank.cloud.errors import ServiceError
-from fogbank.cloud.state.aggregate import Aggregate
 from fogbank.cloud.state.metric_store import Metric
-
-Statistic = Callable[[Aggregate], float | None]
-"""None where an aggregate does not have that statistic."""
-
-STATISTICS: Mapping[str, Statistic] = {
-    "SampleCount": lambda aggregate: aggregate.count,
-    "Average": lambda aggregate: aggregate.average,
-    "Sum": lambda aggregate: aggregate.sum,
-    "Minimum": lambda aggregate: aggregate.minimum,
-    "Maximum": lambda aggregate: aggregate.maximum,
-}
-
-SHORT_PERIODS_S = frozenset({1, 5, 10, 20, 30})
-
-_PERCENTILE = re.compile(r"p(\d{1,3}(?:\.\d{1,10})?)")
 
 
 def invalid_value(message: str) -> ServiceError:
@@ -55,21 +38,6 @@ def metric_of(params: Mapping[str, Any]) -> Metric:
     return Metric.of(
         params["Namespace"], params["MetricName"], dimensions_of(params.get("Dimensions", ()))
     )
-
-
-def statistic(name: str) -> Statistic | None:
-    """The statistic of that name: one of the five, or a percentile (`p99.9`). None for others."""
-    if name in STATISTICS:
-        return STATISTICS[name]
-    match = _PERCENTILE.fullmatch(name)
-    if match is None or not 0 <= float(match[1]) <= 100:
-        return None
-    percent = float(match[1])
-    return lambda aggregate: aggregate.percentile(percent)
-
-
-def is_period(period_s: int) -> bool:
-    return period_s in SHORT_PERIODS_S or period_s % 60 == 0
 
 
 def time_range_s(start: datetime, end: datetime, period_s: int, now: datetime) -> tuple[int, int]:

@@ -54,7 +54,7 @@ class Publish:
 
     def _count(self, namespace: str, item: Item, now: datetime) -> None:
         metric = Metric.of(namespace, item["MetricName"], dimensions_of(item.get("Dimensions", ())))
-        slot = self._store.slot(
+        slot = self._store.slot_at(
             metric,
             item.get("Unit", "None"),
             item.get("Timestamp", now),
