@@ -64,6 +64,10 @@ def test_from_pictures_to_a_prediction_and_back_to_nothing(person: Person) -> No
     assert first["training_job"]["metrics"]["test_accuracy"] > 0.95
     assert first["prediction"]["split"] == "test"
     assert first["prediction"]["predicted"] == first["prediction"]["label"]
+    assert first["prediction"]["function"] == "digits:live", "it came through the function"
+    assert first["prediction"]["report"].startswith("REPORT RequestId: ")
+    assert "Init Duration: " in first["prediction"]["report"], "the first call is cold"
+    assert first["function"]["version"] == "1"
 
     second = person.reads("cd digits && fogbank up --json")
     assert second["steps"] == [], "a second run does nothing"
@@ -72,6 +76,14 @@ def test_from_pictures_to_a_prediction_and_back_to_nothing(person: Person) -> No
     picture = first["prediction"]["picture"]
     answer = person.reads(f"cd digits && fogbank invoke {picture} --top 3 --json")
     assert answer["labels"][0]["label"] == first["prediction"]["label"]
+    assert "Init Duration: " not in answer["report"], "the second call is warm"
+    assert "REPORT RequestId: " in person.types("cd digits && fogbank function logs")
+    figures = person.reads("cd digits && fogbank function concurrency --json")
+    assert (figures["account_limit"], figures["reserved"], figures["provisioned"]) == (
+        1000,
+        None,
+        None,
+    )
 
     status = person.reads("fogbank cloud status --json")
     assert status["endpoints"] == {"digits": "InService"}
@@ -89,6 +101,7 @@ def test_from_pictures_to_a_prediction_and_back_to_nothing(person: Person) -> No
 
     person.types("cd digits && fogbank down --yes")
     assert person.reads("fogbank run -- aws sagemaker list-endpoints")["Endpoints"] == []
+    assert person.reads("fogbank run -- aws lambda list-functions")["Functions"] == []
     assert "fogbank-digits" in person.types("fogbank run -- aws s3 ls"), "the data stays"
 
 

@@ -49,6 +49,7 @@ class Request:
     raw_query: the query string, still percent-encoded, without the question mark.
     body:      the whole body once the gateway has read it; None while it is still a stream.
     receive:   gives the body in pieces (as sent: aws-chunked framing included).
+    source_ip: the client's address; empty where there is no connection.
     """
 
     method: str
@@ -57,6 +58,7 @@ class Request:
     headers: Headers
     receive: Callable[[], BodyStream]
     body: bytes | None = None
+    source_ip: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +93,13 @@ class Principal:
 
 @dataclass(slots=True)
 class Response:
-    """What goes back. `body` is bytes, or a stream for large objects (then set content-length)."""
+    """What goes back. `body` is bytes, or a stream for large objects (then set content-length);
+    each of `cookies` becomes a Set-Cookie header of its own."""
 
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes | BodyStream = b""
+    cookies: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)

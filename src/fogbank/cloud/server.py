@@ -1,8 +1,8 @@
 """The cloud as a process: one port, one folder, signals, a graceful stop.
 
 `serve` takes the folder's lock, binds the port, starts the cloud, answers HTTP, and says where it
-is in `<home>/cloud.json` for as long as it runs. Exit codes: 0 stopped, 3 the folder is in use,
-4 the port is taken.
+is in `<home>/cloud.json` for as long as it runs. Exit codes: 0 stopped, 2 a setting that cannot be,
+3 the folder is in use, 4 the port is taken.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from fogbank.cloud.app import Cloud, Settings, build
 from fogbank.cloud.context import BodyStream, Headers, Request, Response
 from fogbank.cloud.errors import ServiceError
 from fogbank.core.clock import SystemClock
-from fogbank.core.errors import WorldError
+from fogbank.core.errors import InputError, WorldError
 
 log = logging.getLogger("fogbank.server")
 
 HEALTH_PATH = "/_fogbank/health"
-HOME_IN_USE, PORT_TAKEN = 3, 4
+BAD_SETTINGS, HOME_IN_USE, PORT_TAKEN = 2, 3, 4
 GRACE_S = 10
 MAX_UNREAD_BYTES = 8 * 1024 * 1024
 """How much of a refused body is read away before the connection is closed instead."""
@@ -65,7 +65,7 @@ class JsonFormatter(logging.Formatter):
 
 @dataclass(frozen=True, slots=True)
 class HttpDoor:
-    """The ASGI application: HTTP in, the gateway's answer out; and the health page."""
+    """The ASGI application: HTTP in, the cloud's answer out; and the health page."""
 
     cloud: Cloud
     facts: dict[str, Any]
@@ -79,7 +79,7 @@ class HttpDoor:
             response = Response(200, {"content-type": "application/json"}, body)
         else:
             incoming = _RequestBody(scope, receive)
-            response = await self.cloud.gateway.handle(_request(scope, incoming))
+            response = await self.cloud.handle(_request(scope, incoming))
             if not await incoming.finish():
                 response.headers["connection"] = "close"
         await _send(response, scope["method"], send)
@@ -140,6 +140,7 @@ def _request(scope: HTTPScope, body: _RequestBody) -> Request:
         raw_query=scope["query_string"].decode("latin-1"),
         headers=Headers(headers),
         receive=body.pieces,
+        source_ip=scope["client"][0] if scope["client"] else "",
     )
 
 
@@ -149,6 +150,7 @@ async def _send(response: Response, method: str, send: ASGISendCallable) -> None
     headers = [
         (k.lower().encode("latin-1"), v.encode("latin-1")) for k, v in response.headers.items()
     ]
+    headers += [(b"set-cookie", cookie.encode("latin-1")) for cookie in response.cookies]
     if isinstance(body, bytes) and "content-length" not in names and response.status != 204:
         headers.append((b"content-length", str(len(body)).encode()))
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
@@ -214,6 +216,7 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         "home": str(settings.home),
         "engine": cloud.engine_name,
         "engine_reason": cloud.engine_reason,
+        "time_scale": settings.time_scale,
         "account": settings.scope.account,
         "region": settings.scope.region,
         "version": settings.version,
@@ -279,6 +282,9 @@ def serve(settings: Settings, *, log_level: str = "INFO") -> int:
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(_serve(bound, listener))
+    except InputError as error:
+        log.error("%s", error)
+        return BAD_SETTINGS
     finally:
         listener.close()
         os.close(lock)

@@ -16,6 +16,7 @@ from cloud.machines.training_site import ROLE, MemoryMetrics, TrainingSite
 from fogbank.cloud.machines.engine import Exit, InstanceSpec
 from fogbank.cloud.machines.fake import FakeEngine, FakeInstance
 from fogbank.cloud.machines.hosting import Endpoints
+from fogbank.cloud.machines.instance_supply import InstanceSupply
 from fogbank.cloud.machines.replica import PORT
 from fogbank.cloud.machines.router import Router
 from fogbank.cloud.machines.shares import Host, Shares
@@ -108,8 +109,9 @@ class HostingSite:
     """Endpoints with everything they need. Model data of every variant is s3://models/dogs.tar.gz.
     Time passes only in `until`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, supply: InstanceSupply | None = None) -> None:
         self.clock = ManualClock()
+        self.supply = supply
         self.engine = PlayedEngine(self.clock, Stage("old").play)
         around = TrainingSite(folder, self.engine, self.clock)
         self.records, self.objects, self.logs = around.records, around.objects, around.logs
@@ -123,7 +125,7 @@ class HostingSite:
     def begin(self) -> None:
         """A cloud that was started (again) on the same folder."""
         self.router = Router(MemoryMetrics(), self.clock)
-        self.endpoints = Endpoints(self.records, self.router, self.site)
+        self.endpoints = Endpoints(self.records, self.router, self.site, self.supply)
 
     def variant(self, generation: int = 1, **changes: Any) -> Variant:
         values: dict[str, Any] = {

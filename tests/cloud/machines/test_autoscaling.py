@@ -22,6 +22,7 @@ from fogbank.cloud.records.alarm import Alarm
 from fogbank.cloud.records.function import ProvisionedConcurrency
 from fogbank.cloud.records.hosting import Endpoint, Variant
 from fogbank.cloud.records.scaling import ScalingActivity, ScalingPolicy
+from fogbank.cloud.rules.endpoint_quota import InstanceCounts
 from fogbank.cloud.services.application_autoscaling import rooms
 from fogbank.cloud.state.database import Database
 from fogbank.cloud.state.metric_store import MetricStore
@@ -44,11 +45,17 @@ START_S = 120.0
 class World:
     """An endpoint of one variant, its load, and everything that scales it."""
 
-    def __init__(self, *, time_scale: float = 1.0, records: SqliteRecords | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        time_scale: float = 1.0,
+        records: SqliteRecords | None = None,
+        quota: InstanceCounts | None = None,
+    ) -> None:
         self.clock = ManualClock(NOW)
         self.records = records or SqliteRecords(Database(":memory:"))
         self.store = MetricStore(Database(":memory:", schema="telemetry"), self.clock)
-        resources = Resources(self.records)
+        resources = Resources(self.records, quota)
         self.alarms = AlarmEvaluation(self.records, self.store, self.clock, time_scale=time_scale)
         self.scaling = AutoScaling(
             self.records, resources, self.alarms, self.clock, time_scale=time_scale
@@ -307,6 +314,42 @@ async def test_a_deleted_endpoint_ends_the_activity_and_harms_no_other_target(
     assert "does not exist any more" in activity.message
 
 
+@pytest.mark.observed
+async def test_a_change_without_capacity_is_unfulfilled(world: World) -> None:
+    world.call("RegisterScalableTarget")
+    world.track()
+    async with world.running():
+        await world.load(330, 4)
+        back = replace(world.endpoint.variants[0], desired_count=1, current_count=1)
+        world.records.put(replace(world.endpoint, status="InService", variants=(back,)))
+        await world.clock.settle()
+    assert world.activities[0].status == "Unfulfilled"
+    assert "not fulfilled by sagemaker: it is 1." in world.activities[0].message
+
+
+@pytest.mark.observed
+async def test_beyond_the_quota_the_activity_fails_and_is_written_once() -> None:
+    world = World(quota=InstanceCounts({"ml.m5.large": 2}))
+    world.call("RegisterScalableTarget")
+    world.track()
+    async with world.running():
+        await world.load(330, 8)
+        assert world.count == 1
+        (activity,) = world.activities
+        assert activity.status == "Failed"
+        assert activity.message.startswith(
+            "Failed to set desired instance count to 3. Reason: The account-level service limit "
+            "'ml.m5.large for endpoint usage' is 2 Instances, with current utilization of 1 "
+            "Instances and a request delta of 2 Instances. "
+        )
+        assert (
+            "(Service: AmazonSageMaker; Status Code: 400; Error Code: ResourceLimitExceeded; "
+            "Request ID: "
+        ) in activity.message
+        await world.load(200, 5)  # less load asks for less, which the quota allows
+    assert world.done == [("Failed", 1, 3), ("Successful", 1, 2)]
+
+
 async def test_a_target_that_is_deregistered_in_mid_activity_stays_as_large_as_it_is(
     world: World,
 ) -> None:
@@ -317,6 +360,7 @@ async def test_a_target_that_is_deregistered_in_mid_activity_stays_as_large_as_i
         world.call("DeregisterScalableTarget")
         await world.load(0, 30)
     assert world.count == 3
+    assert world.done == [("Successful", 1, 3)]
 
 
 async def test_a_restart_in_mid_activity_goes_on_where_it_was(world: World) -> None:

@@ -377,6 +377,18 @@ async def test_shared_pages_count_once(engine: ProcessEngine, tmp_path: Path) ->
     assert (end.oom, end.code) == (False, 0)
 
 
+async def test_a_supervisor_that_somebody_stopped_still_kills(
+    engine: ProcessEngine, tmp_path: Path
+) -> None:
+    output = bytearray()
+    instance = await engine.start(spec_of(tmp_path, "echo on; sleep 1000", output))
+    await eventually(lambda: b"on" in output)
+    below = psutil.Process(instance.pid).children(recursive=True)
+    os.kill(instance.pid, signal.SIGSTOP)
+    assert (await instance.kill()).signal == signal.SIGKILL
+    assert not alive(below)
+
+
 async def test_a_killed_supervisor_takes_everything_with_it(
     engine: ProcessEngine, tmp_path: Path
 ) -> None:

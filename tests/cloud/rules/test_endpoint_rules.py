@@ -15,6 +15,8 @@ from fogbank.cloud.records.hosting import Endpoint, Variant
 from fogbank.cloud.rules.endpoint import (
     BACKOFF_MAX_S,
     FAILURE_REASON_CHARS,
+    NO_CAPACITY,
+    PROVISION_TIMEOUT_S,
     START_ATTEMPTS,
     STARTUP_TIMEOUT_S,
     Decision,
@@ -283,6 +285,33 @@ def test_scaling_that_fails_rolls_back_to_what_runs() -> None:
     end = next_step(decision.endpoint, seen(replica("a")), at(9)).endpoint
     assert end.status == "InService"
     assert "no memory" in str(end.failure_reason)
+
+
+@pytest.mark.observed
+def test_scaling_that_gets_no_instances_gives_up_without_a_reason() -> None:
+    record = endpoint(status="Updating", variants=(variant(count=3),), pending_since=at(0))
+    waiting = next_step(record, seen(replica("a"), short_s=PROVISION_TIMEOUT_S - 1), at(9))
+    assert (waiting.endpoint.status, starts(waiting)) == ("Updating", {("AllTraffic", 1): 2})
+    end = next_step(record, seen(replica("a"), short_s=PROVISION_TIMEOUT_S), at(10)).endpoint
+    assert (end.status, end.failure_reason) == ("InService", None)
+    assert end.variants[0].desired_count == 1
+
+
+@pytest.mark.observed
+def test_a_deployment_that_gets_no_instances_fails() -> None:
+    own = variant(settings={"VariantInstanceProvisionTimeoutInSeconds": 300})
+    waiting = next_step(creating(own), seen(short_s=299), at(299))
+    assert waiting.endpoint.status == "Creating"
+    failed = next_step(creating(own), seen(short_s=300), at(300)).endpoint
+    assert (failed.status, failed.failure_reason) == ("Failed", NO_CAPACITY)
+
+
+@pytest.mark.docs
+def test_an_instance_that_is_still_coming_has_no_time_limit_of_its_own() -> None:
+    """The container's start-up limit begins when it starts."""
+    late = seen(replica("a", "provisioning", since=-2 * STARTUP_TIMEOUT_S))
+    decision = next_step(creating(variant()), late, at(0))
+    assert (decision.endpoint.status, stops(decision), starts(decision)) == ("Creating", [], {})
 
 
 @pytest.mark.docs

@@ -381,6 +381,9 @@ def test_laws(
         assert not ending or len(story.job.trials) == launched
         assert was_final is None or story.job == was_final
         assert again.job == story.job
+        if story.outcome == "Failed" and not ending:
+            # A trial that is being stopped may still report something.
+            assert best(story.children, maximize=story.settings.maximize) is None
     while story.running:
         story.ends(story.running[0].job.name, 1.0)
         story.step()
@@ -391,8 +394,6 @@ def test_laws(
     counters = training_job_status_counters(story.children)
     assert sum(counters.values()) == len(story.job.trials)
     assert sum(objective_status_counters(story.children).values()) == len(story.job.trials)
-    if story.status == "Failed":
-        assert top is None
 
 
 @given(values=st.lists(st.floats(0, 100), min_size=1, max_size=20), maximize=st.booleans())

@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -174,6 +175,38 @@ def test_old_data_grows_coarser_and_loses_nothing(
         sum(range(0, 3600, 37)),
         sum(second for second in range(0, 7200, 37) if second >= 3600),
     ]
+
+
+@pytest.mark.docs
+def test_a_week_of_data_by_the_second_does_not_pile_up(database: Database) -> None:
+    """A gauge every twenty seconds: beyond three hours (and the hour until it is looked through)
+    three of them are one row, so a day adds 1,440 rows and not 4,320."""
+    clock = SetClock()
+    store = MetricStore(database, clock)
+    rows: list[int] = []
+    for _ in range(7):
+        for minute in range(24 * 60):
+            clock.time += timedelta(minutes=1)
+            for second in range(0, 60, 20):
+                datum = Datum(
+                    "InFlight",
+                    float(minute % 7),
+                    clock.time - timedelta(seconds=second),
+                    storage_resolution_s=1,
+                )
+                store.record("Test", [datum])
+            store.flush()
+        (num,) = database.connection.execute("SELECT count(*) FROM aggregates").fetchone()
+        rows.append(num)
+    assert rows[0] < 24 * 60 + 4 * 60 * 3
+    grown = [after - before for before, after in pairwise(rows)]
+    assert all(abs(each - 24 * 60) <= 60 * 3 for each in grown), grown
+    begin_s, end_s = (round(one.timestamp()) for one in (NOW, clock.time))
+    found = store.query(
+        Metric("Test", "InFlight"), unit=None, start_s=begin_s, end_s=end_s + 60, period_s=86_400
+    )
+    kept = sum(part.count for periods in found.values() for part in periods.values())
+    assert kept == 7 * 24 * 60 * 3, "nothing is lost"
 
 
 @pytest.mark.docs

@@ -102,13 +102,13 @@ class AutoScaling:
                     self._look_after(target, self._clock.now())
                 except Exception:  # one target's trouble must not stop the others' scaling
                     log.exception("scalable target %s", target.key)
+            self._end_left_behind(self._clock.now())
 
     def _look_after(self, target: ScalableTarget, now: datetime) -> None:
         capacity = self._resources.capacity(target.key)
+        self._end_activity(target.key, capacity, now)
         if capacity is None:
-            self._give_up(target, now)
             return
-        self._end_activity(target, capacity, now)
         target = self._obey_schedule(target, now)
         if self._move_into_bounds(target, capacity, now):
             return
@@ -117,20 +117,37 @@ class AutoScaling:
 
     # -- activities -------------------------------------------------------------------------------
 
-    def _activities(self, target: ScalableTarget) -> list[ScalingActivity]:
-        return self._records.all(ScalingActivity, prefix=f"{target.key}|")
+    def _activities(self, target: str) -> list[ScalingActivity]:
+        return self._records.all(ScalingActivity, prefix=f"{target}|")
 
-    def _running(self, target: ScalableTarget) -> ScalingActivity | None:
+    def _running(self, target: str) -> ScalingActivity | None:
         found = self._activities(target)
         return next((each for each in reversed(found) if each.status == "InProgress"), None)
 
-    def _end_activity(self, target: ScalableTarget, capacity: Capacity, now: datetime) -> None:
-        """An activity ends when the service has the capacity, or has another one."""
+    def _end_left_behind(self, now: datetime) -> None:
+        """Activities under way whose target has been deregistered end like all others."""
+        left = {
+            activity.target
+            for activity in self._records.all(ScalingActivity)
+            if activity.status == "InProgress"
+            and self._records.get(ScalableTarget, activity.target) is None
+        }
+        for target in left:
+            self._end_activity(target, self._resources.capacity(target), now)
+
+    def _end_activity(self, target: str, capacity: Capacity | None, now: datetime) -> None:
+        """An activity ends when the service has the capacity, or has another one, or when what is
+        scaled has gone."""
         running = self._running(target)
-        if running is None or not (capacity.can_change and capacity.is_settled):
+        is_moving = capacity is not None and not (capacity.can_change and capacity.is_settled)
+        if running is None or is_moving:
             return
-        kind = scalable(target.namespace, target.dimension)
-        if capacity.desired == running.desired:
+        namespace, resource, dimension = target.split("|")
+        kind = scalable(namespace, dimension)
+        if capacity is None:
+            gone = f"the resource {resource} does not exist any more"
+            status, message = words.failed(kind, running.desired, gone)
+        elif capacity.desired == running.desired:
             status, message = words.fulfilled(kind, running.desired)
         elif capacity.failure:
             status, message = words.failed(kind, running.desired, capacity.failure)
@@ -138,17 +155,8 @@ class AutoScaling:
             status, message = words.unfulfilled(kind, running.desired, capacity.desired)
         else:
             status, message = words.overridden(kind, running.desired, capacity.desired)
-        log.info("%s: %s", target.resource, message)
+        log.info("%s: %s", resource, message)
         self._records.put(replace(running, status=status, message=message, ended=now))
-
-    def _give_up(self, target: ScalableTarget, now: datetime) -> None:
-        """What is scaled has gone: what was under way has failed, nothing else happens."""
-        running = self._running(target)
-        if running is not None:
-            kind = scalable(target.namespace, target.dimension)
-            gone = f"the resource {target.resource} does not exist any more"
-            status, message = words.failed(kind, running.desired, gone)
-            self._records.put(replace(running, status=status, message=message, ended=now))
 
     # -- bounds and schedules ---------------------------------------------------------------------
 
@@ -188,14 +196,14 @@ class AutoScaling:
     def _standing(self, target: ScalableTarget, capacity: Capacity) -> Standing:
         ended = [
             each
-            for each in self._activities(target)
+            for each in self._activities(target.key)
             if each.status == "Successful" and each.ended is not None and each.policy
         ]
         last = ended[-1] if ended else None
         return Standing(
             bounds=Bounds(target.minimum, target.maximum),
             capacity=capacity.desired,
-            running=self._running(target) is not None,
+            running=self._running(target.key) is not None,
             can_change=capacity.can_change,
             last=None if last is None else _past(last, self._time_scale),
             scale_in_policies=frozenset(
@@ -214,7 +222,7 @@ class AutoScaling:
     def _proposals(self, target: ScalableTarget, capacity: Capacity) -> list[Proposal]:
         bounds = Bounds(target.minimum, target.maximum)
         # While a change is under way the metric is still that of the capacity before it.
-        running = self._running(target)
+        running = self._running(target.key)
         actual = capacity.desired if running is None else running.before
         default_s = scalable(target.namespace, target.dimension).default_cooldown_s
         found: list[Proposal | None] = []
@@ -296,7 +304,7 @@ class AutoScaling:
             policy=policy,
             cooldown_s=cooldown_s,
         )
-        running = self._running(target)
+        running = self._running(target.key)
         try:
             with self._records.transaction():
                 if running is not None:
@@ -328,7 +336,7 @@ class AutoScaling:
         assert decision.not_scaled is not None
         reasons = (decision.not_scaled.members(),)
         policy = decision.refused.policy
-        earlier = [each for each in self._activities(target) if each.policy == policy]
+        earlier = [each for each in self._activities(target.key) if each.policy == policy]
         if earlier and earlier[-1].not_scaled == reasons:
             return
         self._records.put(

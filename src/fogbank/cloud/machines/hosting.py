@@ -12,10 +12,11 @@ import asyncio
 import logging
 import secrets
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from fogbank.cloud.machines.instance_supply import InstanceSupply
 from fogbank.cloud.machines.nofollow import remove_tree
 from fogbank.cloud.machines.reconcile import Reconciler
 from fogbank.cloud.machines.replica import Replica
@@ -34,16 +35,23 @@ log = logging.getLogger("fogbank.hosting")
 
 @dataclass(slots=True)
 class _Trouble:
-    """What `rule.VariantSeen` tells about one deployed variant."""
+    """What `rule.VariantSeen` tells about one deployed variant.
+
+    num_spare:   instances whose container has ended: the next one needs not wait for its instance.
+    short_since: since when there have been fewer instances than were asked for.
+    """
 
     failures: int = 0
     last_failure: datetime | None = None
     last_words: str = ""
     refused: str | None = None
+    num_spare: int = 0
+    short_since: datetime | None = None
 
 
-StartReplica = Callable[[str, str, Variant, Lease, Callable[[], None]], Replica]
-"""(replica id, endpoint name, variant, lease, changed) -> a replica that starts itself."""
+StartReplica = Callable[[str, str, Variant, Lease, Callable[[], None], float], Replica]
+"""(replica id, endpoint name, variant, lease, changed, seconds until its instance is there) -> a
+replica that starts itself."""
 
 
 class _Keeper:
@@ -57,6 +65,7 @@ class _Keeper:
         router: Router,
         site: Site,
         start_replica: StartReplica,
+        supply: InstanceSupply,
     ) -> None:
         self.name = name
         self._records = records
@@ -64,6 +73,7 @@ class _Keeper:
         self._shares = site.shares
         self._clock = site.clock
         self._start_replica = start_replica
+        self._supply = supply
         self._replicas: dict[str, Replica] = {}
         self._troubles: defaultdict[tuple[str, int], _Trouble] = defaultdict(_Trouble)
         self._leaving: dict[asyncio.Task[None], Replica] = {}
@@ -71,28 +81,37 @@ class _Keeper:
 
     async def run(self) -> None:
         """Until the endpoint is gone, or has failed and nothing of it runs."""
+        found = self._records.get(Endpoint, self.name)
+        for variant in () if found is None else found.variants:
+            # What an earlier run of the cloud had: its instances are there.
+            trouble = self._troubles[variant.name, variant.generation]
+            trouble.num_spare = variant.current_count
         try:
             while (endpoint := self._records.get(Endpoint, self.name)) is not None:
                 self._wake.clear()
                 self._collect_ended()
                 now = self._clock.now()
-                decision = rule.next_step(endpoint, self._observe(), now)
+                decision = rule.next_step(endpoint, self._observe(now), now)
                 if decision.endpoint != endpoint:
                     log.info("endpoint %s: %s", self.name, decision.reason)
                     self._records.put(decision.endpoint)
                 for stop in decision.stop:
                     self._stop(stop, now)
+                    self._wake.set()  # it is out of service now, not when its requests have ended
                 self._route(decision.endpoint)
                 if decision.remove:
                     if self._leaving:
                         await asyncio.wait(self._leaving)
                     self._records.delete(Endpoint, self.name)
                     break
-                for start in decision.start:
-                    self._start(start)
+                is_short = self._start_all(decision.start, now)
                 if decision.endpoint.status == "Failed" and not self._replicas:
                     break
-                await self._sleep(decision.wait_until)
+                until = decision.wait_until
+                if is_short:
+                    again = now + timedelta(seconds=self._supply.ask_again_s)
+                    until = again if until is None else min(until, again)
+                await self._sleep(until)
         finally:
             self._router.remove_route(self.name)
 
@@ -109,7 +128,7 @@ class _Keeper:
             alarm.cancel()
             woken.cancel()
 
-    def _observe(self) -> rule.Observation:
+    def _observe(self, now: datetime) -> rule.Observation:
         return rule.Observation(
             replicas=tuple(
                 rule.ReplicaSeen(
@@ -129,6 +148,9 @@ class _Keeper:
                     last_failure=trouble.last_failure,
                     last_words=trouble.last_words,
                     refused=trouble.refused,
+                    short_s=0.0
+                    if trouble.short_since is None
+                    else (now - trouble.short_since).total_seconds() * self._supply.time_scale,
                 )
                 for (variant, generation), trouble in self._troubles.items()
             ),
@@ -140,6 +162,8 @@ class _Keeper:
             trouble = self._troubles[replica.variant.name, replica.variant.generation]
             if replica.end is not None:
                 del self._replicas[replica.id]
+                self._supply.give_back(replica.variant.instance_type)
+                trouble.num_spare += 1
                 trouble.failures += 1
                 trouble.last_failure = self._clock.now()
                 trouble.last_words = replica.end.words
@@ -151,19 +175,50 @@ class _Keeper:
             ):
                 trouble.failures = 0
 
-    def _start(self, start: rule.Start) -> None:
-        demand = demand_of(start.variant.instance_type)
-        for lease in self._shares.lease(demand, start.count):
+    def _start_all(self, starts: Sequence[rule.Start], now: datetime) -> bool:
+        """Start what there are instances for. True where there are too few."""
+        wanted = {(start.variant.name, start.variant.generation) for start in starts}
+        for key, trouble in self._troubles.items():
+            if key not in wanted:
+                trouble.short_since = None
+        shortfalls = [start.count - self._start(start, now) for start in starts]
+        return any(shortfalls)
+
+    def _start(self, start: rule.Start, now: datetime) -> int:
+        """How many were started."""
+        variant = start.variant
+        trouble = self._troubles[variant.name, variant.generation]
+        given = self._supply.take(variant.instance_type, start.count)
+        if given == start.count:
+            trouble.short_since = None
+        elif trouble.short_since is None:
+            trouble.short_since = now
+            log.warning(
+                "endpoint %s: %d of %d instances of %s: there are no more",
+                *(self.name, given, start.count, variant.instance_type),
+            )
+        if not given:
+            return 0
+        for lease in self._shares.lease(demand_of(variant.instance_type), given):
+            has_instance = trouble.num_spare > 0
+            trouble.num_spare -= has_instance
             replica_id = f"i-{secrets.token_hex(8)}{secrets.randbelow(16):x}"
             self._replicas[replica_id] = self._start_replica(
-                replica_id, self.name, start.variant, lease, self._wake.set
+                replica_id,
+                self.name,
+                variant,
+                lease,
+                self._wake.set,
+                0.0 if has_instance else self._supply.start_s,
             )
+        return given
 
     def _stop(self, stop: rule.Stop, now: datetime) -> None:
         replica = self._replicas.pop(stop.replica_id)
         log.info("endpoint %s: %s is stopped: %s", self.name, replica.id, stop.reason)
+        trouble = self._troubles[replica.variant.name, replica.variant.generation]
+        trouble.num_spare = trouble.num_spare + 1 if stop.failed else 0
         if stop.failed:
-            trouble = self._troubles[replica.variant.name, replica.variant.generation]
             trouble.failures += 1
             trouble.last_failure = now
             trouble.last_words = stop.reason
@@ -171,7 +226,10 @@ class _Keeper:
             replica.abandon() if stop.failed else replica.stop(), name=f"stop {replica.id}"
         )
         self._leaving[leaving] = replica
-        leaving.add_done_callback(self._leaving.pop)
+        leaving.add_done_callback(self._left)
+
+    def _left(self, task: asyncio.Task[None]) -> None:
+        self._supply.give_back(self._leaving.pop(task).variant.instance_type)
 
     def _route(self, endpoint: Endpoint) -> None:
         if not endpoint.variants or endpoint.status == "Deleting":
@@ -198,9 +256,11 @@ class _Keeper:
 
     async def abandon(self) -> None:
         """End every replica now, also those that let their requests end; the record stays."""
-        replicas = [*self._replicas.values(), *self._leaving.values()]
+        kept = list(self._replicas.values())
         self._replicas.clear()
-        await asyncio.gather(*(replica.abandon() for replica in replicas))
+        await asyncio.gather(*(replica.abandon() for replica in (*kept, *self._leaving.values())))
+        for replica in kept:
+            self._supply.give_back(replica.variant.instance_type)
         if self._leaving:
             await asyncio.wait(self._leaving)
 
@@ -213,10 +273,13 @@ def _strategy(variant: Variant) -> Strategy:
 class Endpoints:
     """All endpoints of the cloud. `start` begins to keep them, `stop` ends every replica."""
 
-    def __init__(self, records: Records, router: Router, site: Site) -> None:
+    def __init__(
+        self, records: Records, router: Router, site: Site, supply: InstanceSupply | None = None
+    ) -> None:
         self._records = records
         self._router = router
         self._site = site
+        self._supply = supply or InstanceSupply()
         self._start_replica = ReplicaStarter(site)
         self._reconciler = Reconciler(
             records,
@@ -242,7 +305,13 @@ class Endpoints:
 
     async def _keep(self, name: str, changed: asyncio.Event) -> None:
         keeper = _Keeper(
-            name, changed, self._records, self._router, self._site, self._start_replica
+            name,
+            changed,
+            self._records,
+            self._router,
+            self._site,
+            self._start_replica,
+            self._supply,
         )
         try:
             await keeper.run()

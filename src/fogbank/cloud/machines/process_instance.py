@@ -88,6 +88,7 @@ class ProcessInstance:
 
     async def kill(self) -> Exit:
         self._ending = True
+        _signal_all([self.pid], signal.SIGCONT)  # it does the killing; somebody may have stopped it
         self._command(b"K")
         return await self.wait()
 

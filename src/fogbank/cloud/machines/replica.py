@@ -1,8 +1,9 @@
 """One replica of a production variant: a container that serves, from its first file to its last.
 
-In: a Variant, a share of the host, a folder, and how long its instance takes to come. Out: `state`, which the rule reads, and a door for the
-router. Stages: instance there, model data in place, program started, /ping answers 200 (healthy), pings fail
-(unhealthy), ended. Its owner is told of every change.
+In: a Variant, a share of the host, a folder, and how long its instance takes to come. Out:
+`state`, which the rule reads, and a door for the router. Stages: instance there, model data in
+place, program started, /ping answers 200 (healthy), pings fail (unhealthy), ended. Its owner is
+told of every change.
 """
 
 from __future__ import annotations

@@ -38,6 +38,7 @@ class ReplicaStarter:
         variant: Variant,
         lease: Lease,
         changed: Callable[[], None],
+        provision_s: float,
     ) -> Replica:
         folder = self._site.hosting_root / f"{endpoint}-{replica_id}"
         capture = LogCapture(
@@ -57,6 +58,7 @@ class ReplicaStarter:
             spec=lambda: self._spec(replica_id, endpoint, variant, lease, folder, capture),
             folder=folder,
             changed=changed,
+            provision_s=provision_s,
         )
 
     def _spec(

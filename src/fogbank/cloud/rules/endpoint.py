@@ -31,8 +31,18 @@ BACKOFF_MAX_S = 60.0
 FAILURE_REASON_CHARS = 1024
 """The longest FailureReason that the model allows."""
 
-ReplicaState = Literal["starting", "healthy", "unhealthy"]
-"""starting: no good ping yet.  healthy: takes requests.  unhealthy: pings fail since `since`."""
+PROVISION_TIMEOUT_S = 2040
+"""How long an instance may take to come where the variant does not set
+VariantInstanceProvisionTimeoutInSeconds (observed: a scale-out gave up after 34 minutes)."""
+
+NO_CAPACITY = (
+    "Unable to provision requested ML compute capacity due to InsufficientInstanceCapacity error. "
+    "Please retry using a different ML instance type or after some time."
+)
+
+ReplicaState = Literal["provisioning", "starting", "healthy", "unhealthy"]
+"""provisioning: its instance has not come.  starting: no good ping yet.  healthy: takes requests.
+unhealthy: pings fail since `since`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +69,7 @@ class VariantSeen:
     last_failure: when the last of them was.
     last_words:   how the last of them ended, with the last lines of its log.
     refused:      why no attempt can ever work (model data is no tar, is not there, ...).
+    short_s:      for how long there have been fewer instances than were asked for.
     """
 
     variant: str
@@ -67,6 +78,7 @@ class VariantSeen:
     last_failure: datetime | None = None
     last_words: str = ""
     refused: str | None = None
+    short_s: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,6 +141,12 @@ def startup_timeout_s(variant: Variant) -> int:
     return int(settings.get("ContainerStartupHealthCheckTimeoutInSeconds") or STARTUP_TIMEOUT_S)
 
 
+def provision_timeout_s(variant: Variant) -> int:
+    """VariantInstanceProvisionTimeoutInSeconds of the variant, or the default."""
+    settings = variant.settings or {}
+    return int(settings.get("VariantInstanceProvisionTimeoutInSeconds") or PROVISION_TIMEOUT_S)
+
+
 def next_step(endpoint: Endpoint, seen: Observation, now: datetime) -> Decision:
     """What to do now. docs/design/endpoint.md has the table."""
     match endpoint.status:
@@ -181,7 +199,7 @@ def _serving(endpoint: Endpoint, seen: Observation, now: datetime) -> Decision:
 def _deploying(endpoint: Endpoint, seen: Observation, now: datetime) -> Decision:
     """A new fleet beside the old one; all traffic moves at once when all of it is healthy."""
     for variant in endpoint.pending_variants:
-        trouble = _trouble(variant, seen, now)
+        trouble = _trouble(variant, seen, now) or (NO_CAPACITY if _is_short(variant, seen) else "")
         if trouble:
             return _deployment_failed(endpoint, seen, now, trouble)
     pending = _counted(endpoint.pending_variants, seen)
@@ -234,6 +252,11 @@ def _scaling(endpoint: Endpoint, seen: Observation, now: datetime) -> Decision:
             trouble = _trouble(variant, seen, now, since=endpoint.pending_since)
             if trouble:
                 return _scaling_failed(endpoint, seen, now, trouble)
+            if _is_short(variant, seen):
+                # Observed: in service at the old count, and without a FailureReason.
+                return replace(
+                    _scaling_failed(endpoint, seen, now, ""), reason="no instance has come"
+                )
     decision = _serving(endpoint, seen, now)
     counted = decision.endpoint.variants
     if all(v.current_count == v.desired_count for v in counted) and not decision.stop:
@@ -252,7 +275,7 @@ def _scaling_failed(endpoint: Endpoint, seen: Observation, now: datetime, troubl
         status="RollingBack",
         variants=back,
         pending_since=None,
-        failure_reason=trouble[:FAILURE_REASON_CHARS],
+        failure_reason=trouble[:FAILURE_REASON_CHARS] or None,
         modified=now,
     )
     return replace(_scaling(rolling_back, seen, now), reason=trouble)
@@ -278,6 +301,11 @@ def _trouble(
                 f"{health.last_words}".strip(),
             )
     return ""
+
+
+def _is_short(variant: Variant, seen: Observation) -> bool:
+    """Whether to give up waiting for instances."""
+    return _health(variant, seen).short_s >= provision_timeout_s(variant)
 
 
 def ping_failure(variant: str, last_words: str) -> str:

@@ -10,11 +10,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from fogbank.cloud.errors import ServiceError
 from fogbank.cloud.state.aggregate import Aggregate
 from fogbank.cloud.state.metric_math import MathError, Series, compute, names_in
+from fogbank.cloud.state.metric_search import (
+    MAX_FOUND,
+    Search,
+    SearchError,
+    is_search,
+    read_search,
+)
 from fogbank.cloud.state.metric_store import Metric, MetricStore
 from fogbank.cloud.state.statistics import STATISTICS, Statistic, statistic
 
@@ -44,7 +52,8 @@ class Watched:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One entry: a metric or an expression over other entries.
+    """One entry: a metric, an expression over other entries, or a search that gives several
+    metrics (see `MetricReader.found`).
 
     period_s: of an expression, the longest of those it rests on.
     """
@@ -52,7 +61,7 @@ class Query:
     id: str
     label: str
     period_s: int
-    source: Watched | str
+    source: Watched | Search | str
     needs: frozenset[str] = field(default=frozenset())
     returned: bool = True
 
@@ -143,6 +152,8 @@ def _expression(
 ) -> Query:
     expression: str = item["Expression"]
     where = f"MetricDataQueries member {item['Id']}"
+    if is_search(expression):
+        return _search(item, returned)
     try:
         needs = names_in(expression)
     except MathError as error:
@@ -165,6 +176,22 @@ def _expression(
     return Query(item["Id"], label, period_s, expression, frozenset(needs), returned)
 
 
+def _search(item: Mapping[str, Any], returned: bool) -> Query:
+    try:
+        search = read_search(item["Expression"])
+    except SearchError as error:
+        raise invalid(f"Error in expression '{item['Id']}': {error}.") from None
+    if statistic(search.statistic_name) is None:
+        raise invalid(
+            f"Error in expression '{item['Id']}': the statistic {search.statistic_name!r} is not "
+            "supported."
+        )
+    period_s = search.period_s or item.get("Period", 300)
+    if not is_period(period_s):
+        raise invalid(f"Error in expression '{item['Id']}': the period {PERIOD_RULE}.")
+    return Query(item["Id"], item.get("Label", ""), period_s, search, returned=returned)
+
+
 def _leaves(
     root: str, needs: set[str], by_id: Mapping[str, Mapping[str, Any]], path: tuple[str, ...]
 ) -> Iterator[str]:
@@ -175,11 +202,21 @@ def _leaves(
         if "Expression" not in by_id[name]:
             yield name
             continue
+        if is_search(by_id[name]["Expression"]):
+            raise invalid(
+                f"Error in expression '{root}': it rests on {name}, a search, which gives several "
+                "series."
+            )
         try:
             below = names_in(by_id[name]["Expression"]) & set(by_id)
         except MathError as error:
             raise invalid(f"Error in expression '{name}': {error}.") from None
         yield from _leaves(root, below, by_id, (*path, name))
+
+
+def _words(metric: Metric) -> str:
+    """What a search calls a metric that it has found."""
+    return " ".join([*(value for _, value in metric.dimensions), metric.name])
 
 
 class MetricReader:
@@ -189,16 +226,42 @@ class MetricReader:
         self._store = store
 
     def series(self, query: Query, queries: Sequence[Query], span: Span) -> Series:
-        """One of `queries`, over the span. An expression's metrics are read with its period.
-        Raises ValidationError for an expression that cannot be computed."""
+        """One of `queries` or of `found`, over the span. An expression's metrics are read with its
+        period. Raises ValidationError for an expression that cannot be computed."""
         by_id = {each.id: each for each in queries}
         return self._series(query, by_id, query.period_s, span)
+
+    def found(self, queries: Sequence[Query], since: datetime) -> list[Query]:
+        """The queries that return data, a search replaced by what it finds among metrics with data
+        since then: metrics under its id, each with a label of its own."""
+        result: list[Query] = []
+        for query in queries:
+            if not query.returned:
+                continue
+            if not isinstance(query.source, Search):
+                result.append(query)
+                continue
+            search, calculate = query.source, statistic(query.source.statistic_name)
+            assert calculate is not None, "read_queries has checked it"
+            metrics = [each for each in self._store.metrics(since=since) if search.finds(each)]
+            result += [
+                Query(
+                    query.id,
+                    " ".join(filter(None, (query.label, _words(metric)))),
+                    query.period_s,
+                    Watched(metric, search.statistic_name, calculate, None),
+                )
+                for metric in metrics[:MAX_FOUND]
+            ]
+        return result
 
     def _series(
         self, query: Query, by_id: Mapping[str, Query], period_s: int, span: Span
     ) -> Series:
         if isinstance(query.source, Watched):
             return self.watch(query.source, period_s, span)
+        if isinstance(query.source, Search):
+            raise invalid(f"Error in expression '{query.id}': a search gives several series.")
         below = {name: self._series(by_id[name], by_id, period_s, span) for name in query.needs}
         times = range(span.start_s, span.end_s, span.real_s(period_s))
         try:

@@ -208,6 +208,11 @@ def test_an_alarm_may_watch_an_expression(cloudwatch: CloudWatch) -> None:
             "Exactly one element",
         ),
         ({**ALONE, "Metrics": MATH[:1]}, "ValidationError", "names m"),
+        (
+            {**ALONE, "Metrics": [{"Id": "s", "Expression": "SEARCH('a', 'Sum', 60)"}]},
+            "InvalidParameterValue",
+            "SEARCH cannot be used in an alarm",
+        ),
     ],
 )
 def test_alarms_that_cannot_be_are_refused(

@@ -293,6 +293,25 @@ class TestData:
         assert of_some["Timestamps"] == [minute(0), minute(1), minute(3)]
         assert (of_all["Label"], of_all["Values"]) == ("f", [2.0, 4.0, 0.0, 8.0])
 
+    @pytest.mark.docs
+    def test_a_search_gives_every_metric_that_it_finds(self, cloudwatch: CloudWatch) -> None:
+        for host, value in (("a", 1.0), ("b", 2.0)):
+            dimensions = [{"Name": "Host", "Value": host}]
+            cloudwatch.put({"Value": value, "Timestamp": minute(0), "Dimensions": dimensions})
+        cloudwatch.values((0, 9))
+        search = {"Id": "s", "Expression": "SEARCH('{Test,Host} MetricName=\"Loss\"', 'Sum', 60)"}
+        results = cloudwatch.data(search, stat("m"))["MetricDataResults"]
+        assert [(each["Id"], each["Label"], each["Values"]) for each in results] == [
+            ("s", "a Loss", [1.0]),
+            ("s", "b Loss", [2.0]),
+            ("m", "Loss", [9.0]),
+        ]
+        first = cloudwatch.data({**search, "Label": "all"}, MaxDatapoints=1)
+        (one,) = [each for each in first["MetricDataResults"] if each["Values"]]
+        assert one["Label"] == "all a Loss"
+        later = cloudwatch.data({**search, "ReturnData": False}, stat("m"))["MetricDataResults"]
+        assert [each["Id"] for each in later] == ["m"]
+
     @settings(deadline=None)
     @given(
         st.dictionaries(st.integers(0, 59), st.integers(0, 99), max_size=12),
@@ -339,6 +358,17 @@ class TestData:
             (
                 [{"Id": "e", "Expression": "f + 1"}, {"Id": "f", "Expression": "e + 1"}],
                 "depends on itself",
+            ),
+            ([{"Id": "s", "Expression": "SEARCH('a OR b', 'Sum', 60)"}], "OR"),
+            ([{"Id": "s", "Expression": "SEARCH('a', 'Sum', 61)"}], "period"),
+            ([{"Id": "s", "Expression": "SEARCH('a', 'Mean', 60)"}], "Mean"),
+            ([{"Id": "s", "Expression": "SUM(SEARCH('a', 'Sum', 60))", "Period": 60}], "SEARCH"),
+            (
+                [
+                    {"Id": "s", "Expression": "SEARCH('a', 'Sum', 60)"},
+                    {"Id": "e", "Expression": "SUM(s)"},
+                ],
+                "rests on s, a search",
             ),
             ([{"Id": "e"}], "exactly one of"),
             ([stat("A")], "expected pattern"),

@@ -17,6 +17,7 @@ from cloud.aws import NOW, SCOPE, context
 from fogbank.cloud.codec.model import service_model
 from fogbank.cloud.context import Result
 from fogbank.cloud.ports import StoredObject
+from fogbank.cloud.rules.endpoint_quota import InstanceCounts
 from fogbank.cloud.services.base import dispatch_table
 from fogbank.cloud.services.sagemaker import rooms
 from fogbank.cloud.state.database import Database
@@ -67,6 +68,7 @@ class ControlPlane:
     bucket: Bucket = field(default_factory=lambda: Bucket("train/cat/1.png", "out/model.tar.gz"))
     now: datetime = NOW
     has_optuna: bool = True
+    quota: InstanceCounts = field(default_factory=InstanceCounts)
 
     def __post_init__(self) -> None:
         self._table = dispatch_table(
@@ -77,6 +79,7 @@ class ControlPlane:
                 objects=self.bucket,
                 role_exists=lambda arn: arn == ROLE,
                 search_model_exists=lambda: self.has_optuna,
+                endpoint_quota=self.quota,
             ),
         )
 

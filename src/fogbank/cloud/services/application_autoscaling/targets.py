@@ -13,7 +13,7 @@ from typing import Any
 from fogbank.cloud.context import Context, Params, Result
 from fogbank.cloud.errors import ValidationException
 from fogbank.cloud.ports import Records
-from fogbank.cloud.records.scaling import ScalableTarget, ScalingPolicy, ScheduledAction
+from fogbank.cloud.records.scaling import ScalableTarget
 from fogbank.cloud.records.tags import Tags
 from fogbank.cloud.rules.scalable import scalable
 from fogbank.cloud.services.application_autoscaling.common import (
@@ -24,7 +24,7 @@ from fogbank.cloud.services.application_autoscaling.common import (
     page,
 )
 from fogbank.cloud.services.base import operation
-from fogbank.cloud.state import alarms
+from fogbank.cloud.state import scalable_targets
 from fogbank.core.arn import Scope
 
 CapacityOf = Callable[[str], int | None]
@@ -103,16 +103,9 @@ class Targets:
     def deregister(self, context: Context, params: Params) -> Result:
         """Its policies, their alarms and its scheduled actions go with it; what is running stays
         as large as it is."""
-        target = existing_target(self._records, params)
-        with self._records.transaction():
-            for policy in self._records.all(ScalingPolicy, prefix=f"{target.key}|"):
-                for alarm in policy.alarms:
-                    alarms.delete(self._records, alarm, context.received)
-                self._records.delete(ScalingPolicy, policy.key)
-            for action in self._records.all(ScheduledAction, prefix=f"{target.key}|"):
-                self._records.delete(ScheduledAction, action.key)
-            self._records.delete(Tags, target.arn)
-            self._records.delete(ScalableTarget, target.key)
+        scalable_targets.deregister(
+            self._records, existing_target(self._records, params), context.received
+        )
         return {}
 
 

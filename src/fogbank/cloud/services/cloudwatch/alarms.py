@@ -26,6 +26,7 @@ from fogbank.cloud.services.cloudwatch.parameters import (
 from fogbank.cloud.services.cloudwatch.parameters import missing as missing_parameter
 from fogbank.cloud.state import alarms
 from fogbank.cloud.state.metric_query import is_period, read_queries
+from fogbank.cloud.state.metric_search import Search
 from fogbank.cloud.state.statistics import STATISTICS, statistic
 from fogbank.core.arn import Scope
 
@@ -188,7 +189,10 @@ def _checked_metrics(params: Mapping[str, Any]) -> int:
     given = [name for name in (*_SINGLE, "ExtendedStatistic") if name in params]
     if given:
         raise invalid_combination(f"Metrics cannot be specified together with {', '.join(given)}.")
-    returned = [query for query in read_queries(params["Metrics"]) if query.returned]
+    queries = read_queries(params["Metrics"])
+    if any(isinstance(query.source, Search) for query in queries):
+        raise invalid_value("SEARCH cannot be used in an alarm.")
+    returned = [query for query in queries if query.returned]
     if len(returned) != 1:
         raise invalid_combination(
             "Exactly one element of the metrics list should return data: set ReturnData to false "

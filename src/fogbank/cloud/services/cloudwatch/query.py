@@ -81,9 +81,9 @@ class Queries:
     def get_metric_data(self, context: Context, params: Params) -> Result:
         """A page ends after MaxDatapoints values; a query that it cuts is PartialData."""
         every = read_queries(params["MetricDataQueries"])
-        queries = [query for query in every if query.returned]
         if params["StartTime"] >= params["EndTime"]:
             raise invalid("The parameter StartTime must be less than the parameter EndTime.")
+        queries = self._reader.found(every, params["StartTime"])
         ascending = params.get("ScanBy", "TimestampDescending") == "TimestampAscending"
         room = params.get("MaxDatapoints", MAX_DATA_POINTS)
         if not 1 <= room <= MAX_DATA_POINTS:

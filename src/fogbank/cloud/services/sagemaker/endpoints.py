@@ -3,15 +3,18 @@ UpdateEndpointWeightsAndCapacities, DeleteEndpoint."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from fogbank.cloud.context import Context, Params, Result
 from fogbank.cloud.errors import ValidationException
 from fogbank.cloud.ports import Records
 from fogbank.cloud.records.hosting import Endpoint, EndpointConfig, Variant
+from fogbank.cloud.records.scaling import ScalableTarget, target_key
 from fogbank.cloud.records.tags import Tags
+from fogbank.cloud.rules.endpoint_capacity import Wanted, resize
+from fogbank.cloud.rules.endpoint_quota import InstanceCounts, check_quota
+from fogbank.cloud.rules.scalable import SAGEMAKER_VARIANT
 from fogbank.cloud.services.base import operation
 from fogbank.cloud.services.sagemaker.deployment import new_variants, retain_properties
 from fogbank.cloud.services.sagemaker.endpoint_description import (
@@ -26,15 +29,18 @@ from fogbank.cloud.services.sagemaker.refusals import (
     refuse_unsupported,
 )
 from fogbank.cloud.services.sagemaker.tags import new_tags
+from fogbank.cloud.state import scalable_targets
 from fogbank.core.arn import Scope
 
 
 class Endpoints:
-    """Endpoints as intent: a machine sees the records, starts and ends containers."""
+    """Endpoints as intent: a machine sees the records, starts and ends containers.
+    quota: how many instances of a type endpoints may have."""
 
-    def __init__(self, *, records: Records, scope: Scope) -> None:
+    def __init__(self, *, records: Records, scope: Scope, quota: InstanceCounts) -> None:
         self._records = records
         self._scope = scope
+        self._quota = quota
 
     @operation("CreateEndpoint")
     def create(self, context: Context, params: Params) -> Result:
@@ -55,6 +61,7 @@ class Endpoints:
             pending_config=config.name,
             pending_since=context.received,
         )
+        self._check_quota(endpoint)
         self._records.put(endpoint, *new_tags(arn, params))
         return {"EndpointArn": arn}
 
@@ -90,18 +97,19 @@ class Endpoints:
                 for item in params.get("ExcludeRetainedVariantProperties", ())
             ]
             variants = retain_properties(variants, endpoint.variants, excluded)
-        self._records.put(
-            replace(
-                endpoint,
-                status="Updating",
-                modified=context.received,
-                generation=generation,
-                pending_variants=variants,
-                pending_config=config.name,
-                pending_since=context.received,
-                failure_reason=None,
-            )
+        self._check_scalable_targets(endpoint, variants)
+        updating = replace(
+            endpoint,
+            status="Updating",
+            modified=context.received,
+            generation=generation,
+            pending_variants=variants,
+            pending_config=config.name,
+            pending_since=context.received,
+            failure_reason=None,
         )
+        self._check_quota(updating)
+        self._records.put(updating)
         return {"EndpointArn": endpoint.arn}
 
     @operation("UpdateEndpointWeightsAndCapacities")
@@ -112,38 +120,58 @@ class Endpoints:
         repeated = first_repeated(item["VariantName"] for item in wanted)
         if repeated is not None:
             raise ValidationException(f"Variant {repeated} is given more than once.")
-        by_name = {item["VariantName"]: item for item in wanted}
-        unknown = by_name.keys() - {variant.name for variant in endpoint.variants}
-        if unknown:
-            raise ValidationException(
-                f"Could not find variant(s) {', '.join(sorted(unknown))} in endpoint "
-                f'"{endpoint.arn}".'
+        for item in wanted:
+            refuse_unsupported(
+                item, ("ServerlessUpdateConfig",), "UpdateEndpointWeightsAndCapacities"
             )
-        self._records.put(
-            replace(
-                endpoint,
-                status="Updating",
-                modified=context.received,
-                variants=tuple(
-                    _resized(variant, by_name.get(variant.name, {}))
-                    for variant in endpoint.variants
-                ),
-                pending_since=context.received,
-                failure_reason=None,
-            )
-        )
+        by_name = {
+            item["VariantName"]: Wanted(item.get("DesiredInstanceCount"), item.get("DesiredWeight"))
+            for item in wanted
+        }
+        resized = resize(endpoint, by_name, context.received)
+        self._check_quota(resized)
+        self._records.put(resized)
         return {"EndpointArn": endpoint.arn}
 
     @operation("DeleteEndpoint")
     def delete(self, context: Context, params: Params) -> Result:
-        """The record goes when nothing runs any more; the tags go now."""
+        """The record goes when nothing runs any more; the tags go now, and so do the variants'
+        scalable targets, which SageMaker deregisters with DeleteEndpoint."""
         endpoint = self._endpoint(params)
         if endpoint.status not in ("InService", "Failed"):
             raise self._in_progress(endpoint)
         with self._records.transaction():
             self._records.put(replace(endpoint, status="Deleting", modified=context.received))
             self._records.delete(Tags, endpoint.arn)
+            for variant in endpoint.variants:
+                target = self._target(endpoint, variant)
+                if target is not None:
+                    scalable_targets.deregister(self._records, target, context.received)
         return {}
+
+    def _check_quota(self, changed: Endpoint) -> None:
+        check_quota(self._quota, self._records.all(Endpoint), changed)
+
+    def _check_scalable_targets(self, endpoint: Endpoint, new: Sequence[Variant]) -> None:
+        """A variant that auto scaling changes keeps its name and its instance type."""
+        types = {variant.name: variant.instance_type for variant in new}
+        scaled = [
+            variant.name
+            for variant in endpoint.variants
+            if types.get(variant.name) != variant.instance_type
+            and self._target(endpoint, variant) is not None
+        ]
+        if scaled:
+            raise ValidationException(
+                f'The variant(s) "[{", ".join(scaled)}]" must be deregistered as scalable targets '
+                "with AWS Auto Scaling before they can be removed or have their instance type "
+                "updated."
+            )
+
+    def _target(self, endpoint: Endpoint, variant: Variant) -> ScalableTarget | None:
+        namespace, dimension = SAGEMAKER_VARIANT
+        resource = f"endpoint/{endpoint.name}/variant/{variant.name}"
+        return self._records.get(ScalableTarget, target_key(namespace, resource, dimension))
 
     def _changeable(self, params: Params) -> Endpoint:
         endpoint = self._endpoint(params)
@@ -175,14 +203,3 @@ class Endpoints:
         if endpoint is None:
             raise not_found("endpoint", self._arn(params["EndpointName"]))
         return endpoint
-
-
-def _resized(variant: Variant, wanted: Mapping[str, Any]) -> Variant:
-    refuse_unsupported(wanted, ("ServerlessUpdateConfig",), "UpdateEndpointWeightsAndCapacities")
-    count = wanted.get("DesiredInstanceCount", variant.desired_count)
-    if count < 1:
-        raise ValidationException(
-            f"DesiredInstanceCount of variant {variant.name} must be at least 1."
-        )
-    weight = wanted.get("DesiredWeight", variant.desired_weight)
-    return replace(variant, desired_count=count, desired_weight=weight, current_weight=weight)
