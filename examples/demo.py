@@ -69,8 +69,9 @@ def main() -> None:
         f"  export PATH={shlex.quote(str(FOGBANK.parent))}:$PATH\n"
         f"  cd {shlex.quote(str(PROJECT))}\n"
         "  fogbank status              what runs, and where it is\n"
+        "  fogbank function logs       what the function in front of the endpoint wrote\n"
         '  eval "$(fogbank env)"       boto3 and the aws command line now talk to this cloud\n'
-        "  fogbank down                remove the endpoint, the model and the roles\n"
+        "  fogbank down                remove the function, the endpoint and the roles\n"
         "  fogbank cloud stop          stop the cloud; its state stays in FOGBANK_HOME\n"
     )
 

@@ -7,16 +7,18 @@ retries and timeouts, and errors that say what was tried, what went wrong and wh
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from fogbank.core.errors import WorldError
 
 if TYPE_CHECKING:
+    from mypy_boto3_cloudwatch import CloudWatchClient
     from mypy_boto3_iam import IAMClient
+    from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sagemaker import SageMakerClient
@@ -28,6 +30,10 @@ READ_TIMEOUT_S = 60
 RUNTIME_READ_TIMEOUT_S = 70
 """SageMaker gives a container 60 s for an answer; the client waits a little longer, so that it
 gets to read what went wrong (API reference, InvokeEndpoint)."""
+
+LAMBDA_READ_TIMEOUT_S = 910
+"""A function may take 900 s (Lambda quotas). Who gives up before gives up on a call that goes on,
+and a retry makes it two."""
 
 NUM_ATTEMPTS = 2
 NUM_CONNECTIONS = 32
@@ -54,6 +60,7 @@ _MISSING = frozenset(
         "NoSuchTagSet",
         "NoSuchPublicAccessBlockConfiguration",
         "NotFound",
+        "ProvisionedConcurrencyConfigNotFoundException",
         "ResourceNotFound",
         "ResourceNotFoundException",
     }
@@ -99,11 +106,29 @@ class Aws:
         config = Config(
             retries={"mode": "standard", "total_max_attempts": NUM_ATTEMPTS},
             connect_timeout=CONNECT_TIMEOUT_S,
-            read_timeout=RUNTIME_READ_TIMEOUT_S if service.endswith("runtime") else READ_TIMEOUT_S,
+            read_timeout=_read_timeout_s(service),
             max_pool_connections=NUM_CONNECTIONS,
             s3={"addressing_style": "path"},
         )
         return self._session.client(service, endpoint_url=self.url, config=config)
+
+    def signed_headers(
+        self, service: str, method: str, url: str, headers: dict[str, str], body: bytes
+    ) -> dict[str, str]:
+        """The headers of a request that somebody else sends, Signature Version 4 among them.
+        service: the name that it is signed for. Boto3 would send one request a thread."""
+        from botocore.auth import SigV4Auth
+        from botocore.awsrequest import AWSRequest
+        from botocore.credentials import Credentials as Keys
+
+        keys = self._credentials
+        request = AWSRequest(method=method, url=url, headers=headers, data=body)
+        SigV4Auth(
+            Keys(keys.access_key_id, keys.secret_access_key, keys.session_token),
+            service,
+            self.region,
+        ).add_auth(request)
+        return dict(request.headers.items())
 
     @cached_property
     def _session(self) -> Any:
@@ -129,6 +154,14 @@ class Aws:
         return cast("STSClient", self.client("sts"))
 
     @property
+    def lambda_(self) -> LambdaClient:
+        return cast("LambdaClient", self.client("lambda"))
+
+    @property
+    def cloudwatch(self) -> CloudWatchClient:
+        return cast("CloudWatchClient", self.client("cloudwatch"))
+
+    @property
     def logs(self) -> CloudWatchLogsClient:
         return cast("CloudWatchLogsClient", self.client("logs"))
 
@@ -139,6 +172,12 @@ class Aws:
     @property
     def runtime(self) -> SageMakerRuntimeClient:
         return cast("SageMakerRuntimeClient", self.client("sagemaker-runtime"))
+
+
+def _read_timeout_s(service: str) -> int:
+    if service == "lambda":
+        return LAMBDA_READ_TIMEOUT_S
+    return RUNTIME_READ_TIMEOUT_S if service.endswith("runtime") else READ_TIMEOUT_S
 
 
 def error_code(error: Exception) -> str:
@@ -161,6 +200,21 @@ def is_missing(error: Exception) -> bool:
         code in ("ValidationException", "ValidationError")
         and any(words in error_message(error) for words in _MISSING_WORDS)
     )
+
+
+Answer = TypeVar("Answer")
+
+
+def existing(describe: Callable[..., Answer], **parameters: Any) -> Answer | None:
+    """What a describe, get or head operation answers; None where the thing does not exist."""
+    from botocore.exceptions import ClientError
+
+    try:
+        return describe(**parameters)
+    except ClientError as error:
+        if is_missing(error):
+            return None
+        raise
 
 
 @contextmanager

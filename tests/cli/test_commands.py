@@ -17,7 +17,7 @@ from fogbank.cli.exit_codes import MEANINGS, ExitCode
 from fogbank.cli.main import app
 from fogbank.cli.reference import commands, markdown
 from fogbank.ops.spec import DEFAULT_METRICS, Spec
-from fogbank.ops.spec_file import read_spec
+from fogbank.ops.spec_file import read_spec, section_in
 from ops.fake_aws import write_project
 
 DOCS = Path(__file__).parents[2] / "docs" / "reference"
@@ -38,9 +38,9 @@ def test_every_command_is_in_the_reference() -> None:
 def test_every_key_of_the_spec_is_in_the_reference() -> None:
     text = (DOCS / "fogbank-yaml.md").read_text()
     for name, field in Spec.model_fields.items():
-        section = getattr(field.annotation, "model_fields", None)
-        for key in [f"{name}.{inner}" for inner in section] if section else [name]:
-            assert f"| `{key}` |" in text
+        section = section_in(field.annotation)
+        for key in [f"{name}.{inner}" for inner in section.model_fields] if section else [name]:
+            assert f"| `{key}` |" in text, key
 
 
 def test_every_exit_code_has_a_meaning() -> None:
@@ -77,8 +77,9 @@ def test_init_writes_a_project_that_is_valid(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     spec = read_spec(folder / "fogbank.yaml")
     assert spec.project == "dog-breeds"
-    assert {path.name for path in folder.iterdir()} == {"fogbank.yaml", "train.py", "inference.py"}
-    for name in ("train.py", "inference.py"):
+    scripts = {"train.py", "inference.py", "function.py"}
+    assert {path.name for path in folder.iterdir()} == {"fogbank.yaml", *scripts}
+    for name in scripts:
         compile((folder / name).read_text(), name, "exec")
 
 
@@ -93,10 +94,14 @@ def test_init_with_the_sample(tmp_path: Path) -> None:
 def test_the_hyperparameters_that_init_writes_are_the_trainers(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     from fogbank.vision.train.arguments import parse
+    from fogbank.vision.train.config import FIELD_NAMES
 
     for arguments in ((tmp_path / "a",), (tmp_path / "b", "--sample", "digits")):
         assert fogbank("init", *arguments).exit_code == 0
-        given = read_spec(Path(arguments[0]) / "fogbank.yaml").train.hyperparameters
+        spec = read_spec(Path(arguments[0]) / "fogbank.yaml")
+        assert spec.tune is not None
+        assert set(spec.tune.ranges) <= set(FIELD_NAMES)
+        given = spec.train.hyperparameters
         argv = [part for name, value in given.items() for part in (f"--{name}", value)]
         assert parse(argv).notes == ()
 

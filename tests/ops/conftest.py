@@ -11,6 +11,7 @@ from fogbank.core.arn import Scope
 from fogbank.ops.blueprint import Blueprint
 from fogbank.ops.spec_file import read_spec
 from fogbank.ops.survey import survey
+from fogbank.ops.tuned import read_tuned
 from ops.fake_aws import write_project
 
 ReadBlueprint = Callable[[], Blueprint]
@@ -28,6 +29,6 @@ def read_blueprint(project: Path) -> ReadBlueprint:
 
     def read() -> Blueprint:
         spec = read_spec(project / "fogbank.yaml")
-        return Blueprint(spec, survey(spec, project), Scope())
+        return Blueprint(spec, survey(spec, project), Scope(), read_tuned(project))
 
     return read

@@ -16,16 +16,16 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from fogbank.aws import Aws, Credentials
 from fogbank.core.clock import Clock
+from fogbank.ops.search import Search
 from fogbank.ops.step import Step
 from fogbank.ops.world import World
-
-
-def refusal(operation: str, code: str, message: str = "no") -> ClientError:
-    return ClientError({"Error": {"Code": code, "Message": message}}, operation)
+from ops.fake_lambda import FakeLambda
+from ops.fake_log_groups import FakeLogGroups
+from ops.fake_scaling import FakeScaling
+from ops.fake_tuning import FakeTuningJobs
+from ops.refusal import refusal as refusal
 
 
 def model_archive() -> bytes:
@@ -114,9 +114,10 @@ class FakeS3(FakeService):
     ) -> None:
         self._objects(bucket)[key] = body.read()
 
-    def head_object(self, *, Bucket: str, Key: str) -> None:
+    def head_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:
         if Key not in self._objects(Bucket):
             raise refusal("HeadObject", "404", "Not Found")
+        return {"ContentLength": len(self._objects(Bucket)[Key])}
 
     def get_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:
         return {"Body": io.BytesIO(self._objects(Bucket)[Key])}
@@ -205,15 +206,14 @@ class FakeIam(FakeService):
         del self.roles[RoleName]
 
 
-class FakeSageMaker(FakeService):
+class FakeSageMaker(FakeTuningJobs, FakeService):
     def __init__(self, aws: FakeAws) -> None:
         super().__init__(aws)
-        self.jobs: dict[str, dict[str, Any]] = {}
         self.models: dict[str, dict[str, Any]] = {}
         self.configs: dict[str, dict[str, Any]] = {}
         self.endpoints: dict[str, dict[str, Any]] = {}
-        self.fail_jobs = False
         self.fail_endpoints = False
+        self.last_message = "Training job completed"
 
     def _arn(self, kind: str, name: str) -> str:
         return f"arn:aws:sagemaker:{self.aws.region}:{self.aws.account}:{kind}/{name}"
@@ -241,6 +241,10 @@ class FakeSageMaker(FakeService):
         if job["status"] == "Completed":
             answer["FinalMetricDataList"] = [{"MetricName": "test_accuracy", "Value": 0.97}]
             answer["TrainingTimeInSeconds"] = 12
+            answer["SecondaryStatusTransitions"] = [
+                {"Status": "Uploading", "StatusMessage": "Uploading generated training model"},
+                {"Status": "Completed", "StatusMessage": self.last_message},
+            ]
         self._move(TrainingJobName, job)
         return answer
 
@@ -307,7 +311,13 @@ class FakeSageMaker(FakeService):
         }
         self._put("endpoint", self.endpoints, request["EndpointName"], endpoint)
 
-    def update_endpoint(self, *, EndpointName: str, EndpointConfigName: str) -> None:
+    def update_endpoint(
+        self,
+        *,
+        EndpointName: str,
+        EndpointConfigName: str,
+        RetainAllVariantProperties: bool = False,
+    ) -> None:
         endpoint = self.endpoints[EndpointName]
         if endpoint["status"] != "InService":
             raise refusal("UpdateEndpoint", "ValidationException", "Cannot update in-progress")
@@ -354,6 +364,7 @@ class FakeSageMaker(FakeService):
             "endpoint": self.endpoints,
             "endpoint-config": self.configs,
             "model": self.models,
+            "tuning-job": self.tunings,
             "training-job": {key: job["request"] for key, job in self.jobs.items()},
         }[kind][name]
         return {"Tags": found["Tags"]}
@@ -379,12 +390,12 @@ class FakeSageMaker(FakeService):
         ]
 
 
-class FakeLogs(FakeService):
-    """Groups: name -> streams: name -> lines."""
+class FakeLogs(FakeService, FakeLogGroups):
+    """What containers and functions wrote."""
 
     def __init__(self, aws: FakeAws) -> None:
-        super().__init__(aws)
-        self.groups: dict[str, dict[str, list[str]]] = {}
+        FakeService.__init__(self, aws)
+        FakeLogGroups.__init__(self)
 
     def describe_log_streams(
         self, *, logGroupName: str, logStreamNamePrefix: str = ""
@@ -421,7 +432,7 @@ class FakeLogs(FakeService):
 class Counted:
     """A service whose calls are counted; one of them is followed by Ctrl-C."""
 
-    def __init__(self, aws: FakeAws, service: FakeService) -> None:
+    def __init__(self, aws: FakeAws, service: FakeService | FakeLambda | FakeScaling) -> None:
         self._aws = aws
         self._service = service
 
@@ -452,15 +463,19 @@ class FakeAws(Aws):
         self.fake_iam = FakeIam(self)
         self.fake_sagemaker = FakeSageMaker(self)
         self.fake_logs = FakeLogs(self)
+        self.fake_lambda = FakeLambda()
+        self.fake_scaling = FakeScaling()
         self.num_calls = 0
         self.interrupt_after: int | None = None
 
     def client(self, service: str) -> Any:
-        services: dict[str, FakeService] = {
+        services: dict[str, FakeService | FakeLambda | FakeScaling] = {
             "s3": self.fake_s3,
             "iam": self.fake_iam,
             "sagemaker": self.fake_sagemaker,
             "logs": self.fake_logs,
+            "lambda": self.fake_lambda,
+            "application-autoscaling": self.fake_scaling,
         }
         return Counted(self, services[service])
 
@@ -473,6 +488,7 @@ class RecordedProgress:
         self.ended: list[Step] = []
         self.lines: list[str] = []
         self.statuses: list[str] = []
+        self.searches: list[Search] = []
 
     def begin(self, step: Step) -> None:
         self.begun.append(step)
@@ -482,6 +498,9 @@ class RecordedProgress:
 
     def status(self, text: str) -> None:
         self.statuses.append(text)
+
+    def search(self, found: Search) -> None:
+        self.searches.append(found)
 
     def log(self, line: str) -> None:
         self.lines.append(line)

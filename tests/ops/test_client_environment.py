@@ -43,6 +43,7 @@ def running(tmp_path: Path) -> RunningCloud:
         region="eu-west-1",
         version="1",
         started="2026-01-01T00:00:00+00:00",
+        time_scale=1.0,
     )
 
 

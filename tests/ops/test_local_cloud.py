@@ -35,6 +35,7 @@ RUNNING = RunningCloud(
     region="eu-west-1",
     version="1",
     started="2026-01-01T00:00:00+00:00",
+    time_scale=1.0,
 )
 
 

@@ -60,12 +60,18 @@ def stop(
 
     cloud = local_cloud(home)
     running = cloud.find()
-    jobs = observe_activity(cloud.aws(running)).running_jobs if running else ()
-    if jobs:
-        events().print(
-            f"Training jobs run: {', '.join(jobs)}. After the next start those with a "
-            "CheckpointConfig go on from their checkpoints, the others are Failed."
-        )
+    activity = observe_activity(cloud.aws(running)) if running else None
+    if activity is not None and (activity.running_jobs or activity.running_tunings):
+        if activity.running_tunings:
+            events().print(
+                f"Tuning jobs run: {', '.join(activity.running_tunings)}. They go on after the "
+                "next start; those of their training jobs that run now begin again."
+            )
+        if activity.running_jobs:
+            events().print(
+                f"Training jobs run: {', '.join(activity.running_jobs)}. After the next start "
+                "those with a CheckpointConfig go on from their checkpoints, the others are Failed."
+            )
         if not yes and sys.stdin.isatty() and not typer.confirm("Stop the cloud?", err=True):
             raise typer.Exit
     stopped = cloud.stop()
@@ -101,6 +107,7 @@ def status(json: Json = False, home: Home = HOME) -> None:
         "uptime_s": round(_uptime_s(running.started)),
         "endpoints": activity.endpoints,
         "running_jobs": list(activity.running_jobs),
+        "running_tuning_jobs": list(activity.running_tunings),
     }
     if json:
         print_json(facts)
@@ -110,11 +117,17 @@ def status(json: Json = False, home: Home = HOME) -> None:
         shown.add(name, str(facts[name]))
     shown.add("uptime", f"{facts['uptime_s']} s")
     shown.add("engine", f"{running.engine} ({running.engine_reason})")
+    if running.time_scale != 1:
+        shown.add(
+            "time", f"alarms, cooldowns and metric periods pass {running.time_scale:g} times faster"
+        )
     shown.add(
         "endpoints",
         ", ".join(f"{name} ({state})" for name, state in activity.endpoints.items()) or "none",
     )
     shown.add("training jobs", ", ".join(activity.running_jobs) or "none running")
+    if activity.running_tunings:
+        shown.add("tuning jobs", ", ".join(activity.running_tunings))
     shown.print(results())
 
 

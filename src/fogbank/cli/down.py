@@ -23,8 +23,9 @@ def down(
 ) -> None:
     """Remove everything that carries the project's tag.
 
-    The endpoint, its configurations, models and roles go; training jobs that run are stopped. The
-    bucket stays unless --delete-data is given, so that `fogbank up` need not train again.
+    The function with its log, the endpoint, its configurations, models and roles go; training and
+    tuning jobs that run are stopped. The bucket stays unless --delete-data is given, so that
+    `fogbank up` need not train again.
     """
     from fogbank.cli.console import events, results
     from fogbank.cli.session import running_cloud, shown_world
@@ -33,21 +34,23 @@ def down(
     from fogbank.ops.names import Names
     from fogbank.ops.observe import observe_tagged
     from fogbank.ops.plan import plan_removal
+    from fogbank.ops.project_lock import project_lock
     from fogbank.ops.spec_file import FILE_NAME, read_spec
 
     spec = read_spec(project_dir / FILE_NAME)
     cloud, running = running_cloud(home, port)
     aws = cloud.aws(running)
     names = Names(spec.project, Scope(running.account, running.region))
-    tagged = observe_tagged(aws, names)
-    steps = plan_removal(tagged, delete_data=delete_data)
-    if not steps:
-        events().print(f"nothing of {spec.project} is left to remove", style="dim")
-    else:
-        if not yes:
-            _ask([step.message for step in steps])
-        with shown_world(aws) as world:
-            apply(world, steps)
+    with project_lock(running.home, spec.project):
+        tagged = observe_tagged(aws, names)
+        steps = plan_removal(tagged, delete_data=delete_data)
+        if not steps:
+            events().print(f"nothing of {spec.project} is left to remove", style="dim")
+        else:
+            if not yes:
+                _ask([step.message for step in steps])
+            with shown_world(aws) as world:
+                apply(world, steps)
     if tagged.bucket is not None and not delete_data:
         results().print(
             f"The bucket s3://{names.bucket} stays, with pictures and models "

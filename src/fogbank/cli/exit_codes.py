@@ -19,9 +19,11 @@ class ExitCode(IntEnum):
 
 MEANINGS = {
     ExitCode.OK: "done, or nothing to do",
-    ExitCode.FAILED: "something outside failed: the cloud did not answer, AWS refused",
+    ExitCode.FAILED: "something outside failed: the cloud did not answer, AWS refused, another "
+    "command is changing the project",
     ExitCode.USAGE: "the command line, fogbank.yaml or a file is wrong; the message says where",
-    ExitCode.CLOUD_FAILURE: "a training job or an endpoint was started and failed in the cloud",
+    ExitCode.CLOUD_FAILURE: "a training job, a tuning job, an endpoint or a function was started "
+    "and failed in the cloud",
     ExitCode.NOT_RUNNING: "`fogbank cloud status` found no running cloud",
     ExitCode.COMMAND_NOT_FOUND: "`fogbank run` found no such command; else it exits with the "
     "command's own code",

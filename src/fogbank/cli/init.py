@@ -33,8 +33,8 @@ def init(
 ) -> None:
     """Make a new project.
 
-    It gets fogbank.yaml, train.py and inference.py, which are yours from then on. Nothing that
-    exists is overwritten.
+    It gets fogbank.yaml, train.py, inference.py and function.py, which are yours from then on.
+    Nothing that exists is overwritten.
     """
     from fogbank.cli.console import results
     from fogbank.ops.project import DATA_FOLDER, check_name, create, project_name

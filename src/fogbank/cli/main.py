@@ -6,7 +6,24 @@ from typing import Annotated
 
 import typer
 
-from fogbank.cli import cloud, data, deploy, down, env, init, invoke, run, status, train, up
+from fogbank.cli import (
+    cloud,
+    data,
+    deploy,
+    down,
+    env,
+    function,
+    init,
+    invoke,
+    load,
+    run,
+    scale,
+    status,
+    train,
+    tune,
+    up,
+    weights,
+)
 from fogbank.cli.failures import GuardedGroup
 
 app = typer.Typer(
@@ -23,12 +40,17 @@ PROJECT, CLOUD = "Project", "Cloud"
 app.command("init", rich_help_panel=PROJECT)(init.init)
 app.command("up", rich_help_panel=PROJECT)(up.up)
 app.command("data", rich_help_panel=PROJECT)(data.data)
+app.command("tune", rich_help_panel=PROJECT)(tune.tune)
 app.command("train", rich_help_panel=PROJECT)(train.train)
 app.command("deploy", rich_help_panel=PROJECT)(deploy.deploy)
+app.add_typer(function.app, name="function", rich_help_panel=PROJECT)
 app.command("invoke", rich_help_panel=PROJECT)(invoke.invoke)
+app.command("load", rich_help_panel=PROJECT)(load.load)
+app.add_typer(scale.app, name="scale", rich_help_panel=PROJECT)
 app.command("status", rich_help_panel=PROJECT)(status.status)
 app.command("down", rich_help_panel=PROJECT)(down.down)
 app.add_typer(cloud.app, name="cloud", rich_help_panel=CLOUD)
+app.add_typer(weights.app, name="weights", rich_help_panel=CLOUD)
 app.command("env", rich_help_panel=CLOUD)(env.env)
 app.command("run", rich_help_panel=CLOUD, context_settings=run.CONTEXT)(run.run)
 

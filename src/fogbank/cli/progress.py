@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from fogbank.cli.console import printable
+from fogbank.cli.search_table import counters_text, search_table, trial_line
+from fogbank.ops.search import Search
 from fogbank.ops.step import Step
 
 _LINE = "  │ "
+
+
+class _Live(Progress):
+    """The live lines, and what is shown above them."""
+
+    above: RenderableType | None = None
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        if self.above is not None:
+            yield self.above
+        yield from super().get_renderables()
 
 
 class ShownProgress:
@@ -21,7 +35,7 @@ class ShownProgress:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._live = Progress(
+        self._live = _Live(
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
@@ -34,6 +48,8 @@ class ShownProgress:
         self._task: TaskID | None = None
         self._message = ""
         self._status = ""
+        self._told: set[int] = set()
+        """Trials of the step's tuning job that a line was printed for."""
 
     def __enter__(self) -> Self:
         self._live.start()
@@ -50,6 +66,7 @@ class ShownProgress:
     def begin(self, step: Step) -> None:
         with self._lock:
             self._message, self._status = step.message, ""
+            self._told.clear()
             self._task = self._live.add_task(step.message, total=None)
         if not self._console.is_terminal:
             self._console.print(f"→ {step.message} ({step.reason})")
@@ -67,6 +84,21 @@ class ShownProgress:
         if not self._console.is_terminal:
             self._console.print(f"  {text}")
 
+    def search(self, found: Search) -> None:
+        if self._console.is_terminal:
+            # Headings, counters, the live line and a margin; the rest of the window is for rows.
+            table = search_table(found, max_rows=self._console.height - 6)
+            self._live.above = Group(table, Text(counters_text(found), style="dim"))
+            if self._task is not None:
+                ended = sum(trial.has_ended for trial in found.trials)
+                self._live.update(self._task, completed=ended, total=found.max_trials)
+            self._live.refresh()
+            return
+        for trial in found.trials:
+            if trial.has_ended and trial.number not in self._told:
+                self._told.add(trial.number)
+                self._console.print(f"  {trial_line(found, trial)}")
+
     def log(self, line: str) -> None:
         # Of a bar that a script draws over itself, the last state.
         text = Text(_LINE + printable(line.rstrip("\r").rpartition("\r")[2]))
@@ -76,6 +108,7 @@ class ShownProgress:
 
     def end(self, step: Step, seconds: float) -> None:
         with self._lock:
+            self._live.above = None
             if self._task is not None:
                 self._live.remove_task(self._task)
                 self._task = None

@@ -76,18 +76,35 @@ def open_project(project_dir: Path, home: Path, port: int) -> Project:
     """
     from fogbank.core.arn import Scope
     from fogbank.ops.blueprint import Blueprint
+    from fogbank.ops.capacity import read_capacity
     from fogbank.ops.spec_file import FILE_NAME, read_spec
     from fogbank.ops.survey import survey
+    from fogbank.ops.tuned import read_tuned
 
     spec = read_spec(project_dir / FILE_NAME)
     surveyed = survey(spec, project_dir)
+    tuned = read_tuned(project_dir)
+    capacity = read_capacity(project_dir)
     cloud, running = running_cloud(home, port)
     return Project(
         folder=project_dir,
-        blueprint=Blueprint(spec, surveyed, Scope(running.account, running.region)),
+        blueprint=Blueprint(
+            spec, surveyed, Scope(running.account, running.region), tuned, capacity
+        ),
         cloud=running,
         aws=cloud.aws(running),
     )
+
+
+@contextmanager
+def changing_project(project_dir: Path, home: Path, port: int) -> Iterator[Project]:
+    """`open_project` for a command that changes it: no other one does for as long as the block
+    runs. Raises ProjectBusy where one does already."""
+    from fogbank.ops.project_lock import project_lock
+
+    project = open_project(project_dir, home, port)
+    with project_lock(project.cloud.home, project.blueprint.names.project):
+        yield project
 
 
 @contextmanager

@@ -10,7 +10,7 @@ def status(
 ) -> None:
     """Show how the project stands.
 
-    Its data, training job and endpoint, and what `fogbank up` would do.
+    Its data, training job, endpoint and function, and what `fogbank up` would do.
     """
     from fogbank.cli.console import print_json, results
     from fogbank.cli.report import Facts, add_outcome

@@ -16,44 +16,45 @@ if TYPE_CHECKING:
 def up(
     project_dir: ProjectDir = PROJECT_DIR, json: Json = False, home: Home = HOME, port: Port = PORT
 ) -> None:
-    """Make everything so as fogbank.yaml says: data, training, endpoint.
+    """Make everything so as fogbank.yaml says: data, training, endpoint, function.
 
-    Then ask the endpoint about a picture that the model never trained on. What is in place
-    already stays: a second run does nothing. Ctrl-C at any time is safe; the same command goes
-    on from there.
+    Then ask about a picture that the model never trained on, as a client would: through the
+    function, where the project has one. What is in place already stays: a second run does
+    nothing. Ctrl-C at any time is safe; the same command goes on from there.
     """
     from fogbank.cli.console import print_json
+    from fogbank.cli.invoke import ask
     from fogbank.cli.report import do
-    from fogbank.cli.session import open_project
+    from fogbank.cli.session import changing_project
     from fogbank.core.clock import SystemClock
-    from fogbank.ops.invoke import invoke
     from fogbank.ops.observe import observe
     from fogbank.ops.pictures import held_out
-    from fogbank.ops.plan import Goal, plan
+    from fogbank.ops.plan import Goal, check, plan
 
     clock = SystemClock()
     started_s = clock.monotonic_s()
-    project = open_project(project_dir, home, port)
-    blueprint = project.blueprint
-    observed = observe(project.aws, blueprint)
-    steps = plan(blueprint, observed, Goal.DEPLOYED)
-    found = do(project, steps, observed)
-    picture = held_out(blueprint.survey.data)
-    answer = (
-        invoke(project.aws, found.endpoint, picture.path, top=3, clock=clock) if picture else None
-    )
-    seconds = clock.monotonic_s() - started_s
-    if json:
-        print_json(
-            {
-                **found.to_json(),
-                "steps": [step.message for step in steps],
-                "prediction": _prediction(picture, answer),
-                "seconds": round(seconds, 3),
-            }
+    with changing_project(project_dir, home, port) as project:
+        blueprint = project.blueprint
+        observed = observe(project.aws, blueprint)
+        check(blueprint, observed, Goal.FRONTED)
+        steps = plan(blueprint, observed, Goal.FRONTED)
+        found = do(project, steps, observed)
+        picture = held_out(blueprint.survey.data)
+        answer = (
+            ask(project.aws, blueprint.spec, blueprint.names, picture.path, 3) if picture else None
         )
-    else:
-        _show(project, found, picture, answer, seconds)
+        seconds = clock.monotonic_s() - started_s
+        if json:
+            print_json(
+                {
+                    **found.to_json(),
+                    "steps": [step.message for step in steps],
+                    "prediction": _prediction(picture, answer),
+                    "seconds": round(seconds, 3),
+                }
+            )
+        else:
+            _show(project, found, picture, answer, seconds)
 
 
 def _prediction(picture: HeldOut | None, answer: Answer | None) -> dict[str, Any] | None:
@@ -66,6 +67,8 @@ def _prediction(picture: HeldOut | None, answer: Answer | None) -> dict[str, Any
         "predicted": answer.labels[0].label if answer.labels else None,
         "probability": answer.labels[0].probability if answer.labels else None,
         "answer": answer.content,
+        "function": answer.function or None,
+        "report": answer.report or None,
         "milliseconds": round(answer.seconds * 1000, 3),
     }
 
@@ -95,6 +98,9 @@ def _show(
             verdict = Text(str(answer.content))
         verdict.append(f"  {answer.seconds * 1000:.0f} ms", style="dim")
         facts.add("prediction", verdict)
+        if answer.function:
+            facts.add("through", f"the function {answer.function}, then the endpoint")
+            facts.add("", Text(answer.report, style="dim"))
     facts.add("cloud", f"{project.cloud.url}, folder {project.cloud.home}")
     facts.add("time", f"{seconds:.1f} s")
     console = results()

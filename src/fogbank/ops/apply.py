@@ -10,14 +10,22 @@ from collections.abc import Callable, Mapping, Sequence
 
 from fogbank.aws import explained
 from fogbank.ops.kinds import (
+    alias,
     bucket,
     code,
     data,
     endpoint,
     endpoint_config,
+    function,
+    function_url,
+    log_group,
     model,
+    provisioned_concurrency,
+    reserved_concurrency,
     role,
+    scaling,
     training_job,
+    tuning_job,
 )
 from fogbank.ops.step import Kind, Step
 from fogbank.ops.world import Interrupted, World
@@ -27,10 +35,18 @@ _APPLY: Mapping[Kind, Callable[[World, Step], None]] = {
     "data": data.apply,
     "role": role.apply,
     "code": code.apply,
+    "tuning-job": tuning_job.apply,
     "training-job": training_job.apply,
     "model": model.apply,
     "endpoint-config": endpoint_config.apply,
     "endpoint": endpoint.apply,
+    "scaling": scaling.apply,
+    "log-group": log_group.apply,
+    "function": function.apply,
+    "alias": alias.apply,
+    "reserved-concurrency": reserved_concurrency.apply,
+    "provisioned-concurrency": provisioned_concurrency.apply,
+    "function-url": function_url.apply,
 }
 
 
@@ -39,7 +55,7 @@ def apply(world: World, steps: Sequence[Step]) -> None:
 
     Raises:
         WorldError: AWS refused, or did not answer.
-        CloudFailure: a job or an endpoint failed in the cloud.
+        CloudFailure: a training job, a tuning job or an endpoint failed in the cloud.
         Interrupted: the person pressed Ctrl-C; what runs in the cloud goes on.
     """
     for position, step in enumerate(steps):

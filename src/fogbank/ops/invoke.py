@@ -39,13 +39,18 @@ class Answer:
     """What the endpoint said."""
 
     endpoint: str
-    picture: Path
+    picture: Path | str
+    """A file, or an address."""
     labels: tuple[Label, ...]
     """Best first; empty where the answer has another form than that of Fogbank's serving code."""
     content: Any
     """The whole answer: decoded JSON, else text."""
     seconds: float
     """From the request to the answer."""
+    function: str = ""
+    """The function that it came through, `name:alias`; "" where the endpoint was asked itself."""
+    report: str = ""
+    """What Lambda says of the call."""
 
 
 def invoke(aws: Aws, endpoint: str, picture: Path, *, top: int, clock: Clock) -> Answer:
@@ -55,7 +60,7 @@ def invoke(aws: Aws, endpoint: str, picture: Path, *, top: int, clock: Clock) ->
     Raises InputError for a picture that cannot be sent or understood, and where the endpoint does
     not serve; CloudFailure where the model fails.
     """
-    body = _read(picture)
+    body = read_picture(picture)
     content_type = mimetypes.guess_type(picture.name)[0] or ""
     if not content_type.startswith("image/"):
         content_type = "application/x-image"
@@ -71,7 +76,8 @@ def invoke(aws: Aws, endpoint: str, picture: Path, *, top: int, clock: Clock) ->
     )
 
 
-def _read(picture: Path) -> bytes:
+def read_picture(picture: Path) -> bytes:
+    """Its bytes. Raises InputError for one that no endpoint takes."""
     try:
         body = picture.read_bytes()
     except OSError as error:

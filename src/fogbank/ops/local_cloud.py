@@ -65,6 +65,8 @@ class RunningCloud:
     version: str
     started: str
     """ISO 8601, UTC."""
+    time_scale: float
+    """How many times faster than real time alarms, cooldowns and metric periods pass."""
 
     @classmethod
     def from_json(cls, facts: Mapping[str, Any]) -> RunningCloud:
@@ -80,6 +82,7 @@ class RunningCloud:
             region=str(facts["region"]),
             version=str(facts["version"]),
             started=str(facts["started"]),
+            time_scale=float(facts["time_scale"]),
         )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from fogbank.aws import Aws, explained
+from fogbank.ops import fronting
 from fogbank.ops.blueprint import Blueprint
 from fogbank.ops.kinds import (
     bucket,
@@ -17,11 +18,17 @@ from fogbank.ops.kinds import (
     data,
     endpoint,
     endpoint_config,
+    function,
+    log_group,
     model,
     role,
+    scaling,
     training_job,
+    tuning_job,
 )
 from fogbank.ops.names import PROJECT_TAG, Names
+from fogbank.ops.read_search import read_search
+from fogbank.ops.search import RUNNING
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,20 +41,31 @@ class Observed:
     code: bool = False
     jobs: tuple[training_job.Found, ...] = ()
     """Attempts at this very training, the first one first."""
+    tunings: tuple[tuning_job.Found, ...] = ()
+    """Attempts at the search that the spec describes, the first one first."""
     host_role: role.Found | None = None
     model: model.Found = field(default_factory=model.Found)
     config: bool = False
     endpoint: endpoint.Found | None = None
+    scaling: scaling.Found | None = None
+    """None where the endpoint is not scaled."""
+    front: fronting.Found | None = None
+    """None where the spec has no function."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tagged:
     """What carries a project's tag."""
 
+    scaling: scaling.Found | None = None
+    functions: tuple[str, ...] = ()
+    log_groups: tuple[str, ...] = ()
     endpoints: tuple[str, ...] = ()
     configs: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
+    running_tunings: tuple[str, ...] = ()
     running_jobs: tuple[str, ...] = ()
+    """Trials of tuning jobs that run are not among them: they are stopped with those."""
     roles: tuple[role.Found, ...] = ()
     bucket: bucket.Found | None = None
 
@@ -59,7 +77,7 @@ def observe(aws: Aws, blueprint: Blueprint, *, job_name: str | None = None) -> O
     Raises WorldError where the cloud does not answer.
     """
     names = blueprint.names
-    training = blueprint.training()
+    training, tuning = blueprint.training(), blueprint.tuning()
     with explained(f"look at what exists of {names.project}", aws.url):
         found_bucket = bucket.observe(aws, training.bucket.name)
         jobs = training_job.observe(aws, training.job.base_name)
@@ -73,12 +91,15 @@ def observe(aws: Aws, blueprint: Blueprint, *, job_name: str | None = None) -> O
             code=found_bucket is not None
             and code.observe(aws, training.code.bucket, training.code.key),
             jobs=tuple(jobs),
+            tunings=tuple(tuning_job.observe(aws, tuning.job.base_name)) if tuning else (),
             host_role=role.observe(aws, hosting.role.name),
             model=model.observe(aws, served.name, served.bucket, served.key)
             if found_bucket
             else model.Found(),
             config=endpoint_config.observe(aws, hosting.config.name),
             endpoint=endpoint.observe(aws, hosting.endpoint.name),
+            scaling=scaling.observe(aws, names.endpoint),
+            front=fronting.observe(aws, names) if blueprint.spec.function else None,
         )
 
 
@@ -90,18 +111,28 @@ def observe_tagged(aws: Aws, names: Names) -> Tagged:
         sagemaker = aws.sagemaker
         project = names.project
         found_bucket = bucket.observe(aws, names.bucket)
-        return Tagged(
-            endpoints=_tagged(
-                aws,
-                names,
-                (
-                    (item["EndpointName"], item["EndpointArn"])
-                    for page in sagemaker.get_paginator("list_endpoints").paginate(
-                        NameContains=project
-                    )
-                    for item in page["Endpoints"]
-                ),
+        tunings = _running_tunings(aws, names)
+        trials = {trial.name for name in tunings for trial in read_search(aws, name).trials}
+        found_group = log_group.observe(aws, names)
+        found_function = function.observe(aws, names.function)
+        endpoints = _tagged(
+            aws,
+            names,
+            (
+                (item["EndpointName"], item["EndpointArn"])
+                for page in sagemaker.get_paginator("list_endpoints").paginate(NameContains=project)
+                for item in page["Endpoints"]
             ),
+        )
+        return Tagged(
+            scaling=scaling.observe(aws, names.endpoint) if names.endpoint in endpoints else None,
+            functions=(names.function,)
+            if found_function and found_function.project == project
+            else (),
+            log_groups=(found_group.name,)
+            if found_group and found_group.project == project
+            else (),
+            endpoints=endpoints,
             configs=_tagged(
                 aws,
                 names,
@@ -124,22 +155,44 @@ def observe_tagged(aws: Aws, names: Names) -> Tagged:
                     for item in page["Models"]
                 ),
             ),
-            running_jobs=_tagged(
-                aws,
-                names,
-                (
-                    (item["TrainingJobName"], item["TrainingJobArn"])
-                    for status in training_job.RUNNING
-                    for page in sagemaker.get_paginator("list_training_jobs").paginate(
-                        NameContains=project,
-                        StatusEquals=status,  # type: ignore[arg-type]
-                    )
-                    for item in page["TrainingJobSummaries"]
-                ),
-            ),
+            running_tunings=tunings,
+            running_jobs=tuple(name for name in _running_jobs(aws, names) if name not in trials),
             roles=tuple(_roles(aws, names)),
             bucket=found_bucket if found_bucket and found_bucket.project == project else None,
         )
+
+
+def _running_tunings(aws: Aws, names: Names) -> tuple[str, ...]:
+    return _tagged(
+        aws,
+        names,
+        (
+            (item["HyperParameterTuningJobName"], item["HyperParameterTuningJobArn"])
+            for status in RUNNING
+            for page in aws.sagemaker.get_paginator("list_hyper_parameter_tuning_jobs").paginate(
+                NameContains=names.tuning_prefix,
+                StatusEquals=status,  # type: ignore[arg-type]
+            )
+            for item in page["HyperParameterTuningJobSummaries"]
+        ),
+    )
+
+
+def _running_jobs(aws: Aws, names: Names) -> tuple[str, ...]:
+    """Trials of tuning jobs among them."""
+    return _tagged(
+        aws,
+        names,
+        (
+            (item["TrainingJobName"], item["TrainingJobArn"])
+            for status in RUNNING
+            for page in aws.sagemaker.get_paginator("list_training_jobs").paginate(
+                NameContains=names.tuning_prefix,
+                StatusEquals=status,  # type: ignore[arg-type]
+            )
+            for item in page["TrainingJobSummaries"]
+        ),
+    )
 
 
 def _tagged(aws: Aws, names: Names, candidates: Iterable[tuple[str, str]]) -> tuple[str, ...]:

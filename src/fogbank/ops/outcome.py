@@ -6,14 +6,16 @@ machine-readable output.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from fogbank.ops import scaling_review
 from fogbank.ops.blueprint import Blueprint
-from fogbank.ops.kinds import data, training_job
+from fogbank.ops.kinds import data, scaling, training_job, tuning_job
 from fogbank.ops.observe import Observed
 from fogbank.ops.plan import Goal, plan
+from fogbank.ops.tuned import FILE_NAME, Choice
 
 _ACCURACIES = ("test_accuracy", "valid_accuracy")
 """The more honest one first: the test split took no part in choosing the model."""
@@ -29,10 +31,24 @@ class Outcome:
     """Under data_uri."""
     job: training_job.Found | None
     """The latest attempt at training what is in the project now."""
+    tuning: tuning_job.Found | None
+    """The latest attempt at the search that fogbank.yaml describes."""
+    choice: Choice
+    """The hyperparameters that training gets."""
+    remarks: tuple[str, ...]
+    """What a person should know about tuned.yaml; mostly nothing."""
     endpoint: str
     endpoint_status: str | None
     """None where there is no endpoint."""
     endpoint_reason: str
+    scaling: Mapping[str, Any] | None
+    """How many instances may serve and what decides it; None where the endpoint is not scaled."""
+    scaling_remarks: tuple[str, ...]
+    """What a person should know about endpoint.scaling; mostly nothing."""
+    function_name: str
+    """Of the function that the spec puts in front of it; "" without one."""
+    function: Mapping[str, Any] | None
+    """The function, as JSON has it; None where there is none."""
     to_do: tuple[str, ...]
     """What `fogbank up` would do now; nothing where all is as the project says."""
 
@@ -54,14 +70,21 @@ class Outcome:
                 "model_uri": job.model_uri if job.is_trained else None,
                 "metrics": dict(job.metrics),
                 "training_seconds": job.seconds,
+                "warning": job.warning or None,
             }
             if job
             else None,
+            "tuning_job": self.tuning.to_json() if self.tuning else None,
+            "hyperparameters": self.choice.to_json(),
+            "remarks": list(self.remarks),
             "endpoint": {
                 "name": self.endpoint,
                 "status": self.endpoint_status,
                 "failure_reason": self.endpoint_reason or None,
+                "scaling": self.scaling,
+                "scaling_remarks": list(self.scaling_remarks),
             },
+            "function": self.function,
             "to_do": list(self.to_do),
         }
 
@@ -74,8 +97,42 @@ def outcome(blueprint: Blueprint, observed: Observed) -> Outcome:
         data_uri=names.s3_uri(data.PREFIX),
         num_objects=len(observed.data),
         job=observed.jobs[-1] if observed.jobs else None,
+        tuning=observed.tunings[-1] if observed.tunings else None,
+        choice=blueprint.choice,
+        remarks=tuple(_remarks(blueprint)),
         endpoint=names.endpoint,
         endpoint_status=endpoint.status if endpoint else None,
         endpoint_reason=endpoint.reason if endpoint else "",
-        to_do=tuple(step.message for step in plan(blueprint, observed, Goal.DEPLOYED)),
+        scaling=_scaling(observed.scaling),
+        scaling_remarks=scaling_review.remarks(blueprint.spec.endpoint, blueprint.capacity),
+        function_name=names.function if blueprint.spec.function else "",
+        function=observed.front.to_json(names.function) if observed.front else None,
+        to_do=tuple(step.message for step in plan(blueprint, observed, Goal.FRONTED)),
     )
+
+
+def _scaling(found: scaling.Found | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    return {
+        "min": found.minimum,
+        "max": found.maximum,
+        "target": found.target,
+        "metric": found.metric,
+        "suspended": bool(found.suspended),
+    }
+
+
+def _remarks(blueprint: Blueprint) -> Iterator[str]:
+    """tuned.yaml goes on being used when the project changes: its values are likely to be good
+    still, and fogbank.yaml's are no better for a change. But it has to be said."""
+    tuned = blueprint.tuned
+    if tuned is None:
+        return
+    if blueprint.spec.tune is not None and not blueprint.is_tuned_for_this:
+        yield (
+            f"{FILE_NAME} was found by {tuned.tuning_job} with other data, code, settings or "
+            "ranges; `fogbank tune` searches again"
+        )
+    for name, why in blueprint.choice.unused.items():
+        yield f"{FILE_NAME}: {name} is not used: {why}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 from enum import IntEnum
 
 from fogbank.core.errors import InputError
+from fogbank.ops import fronting
 from fogbank.ops.blueprint import Blueprint
 from fogbank.ops.kinds import (
     bucket,
@@ -16,11 +17,16 @@ from fogbank.ops.kinds import (
     data,
     endpoint,
     endpoint_config,
+    function,
+    log_group,
     model,
     role,
+    scaling,
     training_job,
+    tuning_job,
 )
 from fogbank.ops.observe import Observed, Tagged
+from fogbank.ops.scaling_review import NotMeasured
 from fogbank.ops.step import Step
 
 
@@ -33,6 +39,8 @@ class Goal(IntEnum):
     """A training job has completed with this data, code and settings."""
     DEPLOYED = 3
     """The endpoint serves that job's model."""
+    FRONTED = 4
+    """The function answers for the endpoint, where the spec has one."""
 
 
 def plan(blueprint: Blueprint, observed: Observed, goal: Goal) -> list[Step]:
@@ -50,7 +58,37 @@ def plan(blueprint: Blueprint, observed: Observed, goal: Goal) -> list[Step]:
         ]
     if goal >= Goal.DEPLOYED:
         steps += _hosting(blueprint, observed, training_job.name_of(training.job, observed.jobs))
+    if goal >= Goal.FRONTED:
+        steps += _front(blueprint, observed)
     return steps
+
+
+def check(blueprint: Blueprint, observed: Observed, goal: Goal) -> None:
+    """Raises InputError for what the goal asks of AWS and cannot have, before anything is made."""
+    front = blueprint.fronting()
+    if goal >= Goal.FRONTED and front is not None and observed.front is not None:
+        fronting.check(front, observed.front)
+
+
+def plan_function(blueprint: Blueprint, observed: Observed) -> list[Step]:
+    """The steps that put the function in front of the endpoint, whether that serves already or not.
+
+    Raises InputError where fogbank.yaml has no function.
+    """
+    if blueprint.spec.function is None:
+        raise InputError(
+            "fogbank.yaml has no section `function`. With `function: {}` the project has one, made "
+            "of function.py; `fogbank init` shows what that looks like."
+        )
+    return _front(blueprint, observed)
+
+
+def _front(blueprint: Blueprint, observed: Observed) -> list[Step]:
+    front = blueprint.fronting()
+    if front is None:
+        return []
+    assert observed.front is not None, "it was observed with another spec"
+    return fronting.diff(front, observed.front)
 
 
 def plan_deployment(
@@ -76,23 +114,84 @@ def plan_deployment(
     ]
 
 
+def plan_tuning(blueprint: Blueprint, observed: Observed) -> list[Step]:
+    """The steps that search the best hyperparameters.
+
+    Raises InputError where fogbank.yaml does not say what to search.
+    """
+    tuning = blueprint.tuning()
+    if tuning is None:
+        raise InputError(
+            "fogbank.yaml has no section `tune`, so there is nothing to search. It needs an "
+            "objective and ranges, such as:\n\n"
+            "tune:\n"
+            "  objective: {maximize: valid_accuracy}\n"
+            "  ranges:\n"
+            "    lr: {min: 0.0001, max: 0.01, scale: log}\n"
+        )
+    return [
+        *bucket.diff(tuning.bucket, observed.bucket),
+        *data.diff(tuning.data, observed.data),
+        *role.diff(tuning.role, observed.train_role),
+        *code.diff(tuning.code, observed.code),
+        *tuning_job.diff(tuning.job, observed.tunings),
+    ]
+
+
+def plan_tuning_stop(tagged: Tagged) -> list[Step]:
+    """The steps that end every search of the project that runs."""
+    return [tuning_job.stop(name, "asked for with --stop") for name in tagged.running_tunings]
+
+
 def _hosting(blueprint: Blueprint, observed: Observed, job_name: str) -> list[Step]:
     hosting = blueprint.hosting(training_job.model_uri(blueprint.training().job, job_name))
+    served = endpoint.diff(hosting.endpoint, observed.endpoint)
+    scaled = observed.scaling
+    released: list[Step] = []
+    if any(step.verb == "delete" for step in served):
+        scaled = None  # an endpoint that is deleted takes its scaling with it
+    elif scaled is not None and any(step.verb == "update" for step in served):
+        released = scaling.release(scaled, blueprint.spec.endpoint.instance_type)
+        scaled = None if released else scaled
     return [
         *role.diff(hosting.role, observed.host_role),
         *model.diff(hosting.model, observed.model),
         *endpoint_config.diff(hosting.config, observed.config),
-        *endpoint.diff(hosting.endpoint, observed.endpoint),
+        *released,
+        *served,
+        *_scaling(blueprint, scaled),
     ]
+
+
+def plan_scaling(blueprint: Blueprint, observed: Observed) -> list[Step]:
+    """The steps that scale the endpoint as fogbank.yaml says. Raises InputError where there is no
+    endpoint yet."""
+    if observed.endpoint is None:
+        raise InputError(
+            f"there is no endpoint {blueprint.names.endpoint} to scale: `fogbank up` deploys it."
+        )
+    return _scaling(blueprint, observed.scaling)
+
+
+def _scaling(blueprint: Blueprint, found: scaling.Found | None) -> list[Step]:
+    """An endpoint whose target is to be measured is not scaled before that has been done."""
+    try:
+        return scaling.diff(blueprint.scaling(), found)
+    except NotMeasured:
+        return []
 
 
 def plan_removal(tagged: Tagged, *, delete_data: bool) -> list[Step]:
     """The steps that remove what carries the tag: what serves first, what it needs afterwards."""
     return [
+        *(step for name in tagged.functions for step in function.remove(name)),
+        *(scaling.remove(tagged.scaling) if tagged.scaling else ()),
         *(step for name in tagged.endpoints for step in endpoint.remove(name)),
+        *(step for name in tagged.running_tunings for step in tuning_job.remove(name)),
         *(step for name in tagged.running_jobs for step in training_job.remove(name)),
         *(step for name in tagged.configs for step in endpoint_config.remove(name)),
         *(step for name in tagged.models for step in model.remove(name)),
         *(step for found in tagged.roles for step in role.remove(found)),
+        *(step for name in tagged.log_groups for step in log_group.remove(name)),
         *(bucket.remove(tagged.bucket) if delete_data and tagged.bucket else ()),
     ]

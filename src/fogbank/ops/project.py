@@ -27,9 +27,23 @@ train:
   instance_type: ml.m5.xlarge
   hyperparameters:{hyperparameters}
 
+tune:                              # what `fogbank tune` searches; `fogbank up` uses what it found
+  objective: {{minimize: valid_loss}}
+  max_jobs: 6                      # training jobs in all; with more it comes closer
+  max_parallel_jobs: 2
+  ranges:
+    lr: {{min: 0.0001, max: 0.01, scale: log}}
+    batch_size: [16, 32, 64]
+    dropout: {{min: 0.0, max: 0.5}}
+
 endpoint:
   entry_point: inference.py
   instance_type: ml.m5.large
+  # scaling: {{min: 1, max: 3, target: auto}}  # instances come and go with the load
+
+function:                          # what websites and APIs call
+  entry_point: function.py
+  allowed_hosts: []                # whose pictures it may fetch, such as [upload.wikimedia.org]
 """
 
 _TRAIN = '''\
@@ -55,6 +69,28 @@ predict_fn(data, model) and output_fn(prediction, accept). Replace any of them w
 from fogbank.vision.serve import input_fn, model_fn, output_fn, predict_fn
 
 __all__ = ["input_fn", "model_fn", "output_fn", "predict_fn"]
+'''
+
+FUNCTION = '''\
+"""The function in front of the endpoint: what websites and APIs call, on AWS Lambda.
+
+An event is one of {"url": "https://..."}, {"s3": "s3://bucket/key"}, {"image": "<base64>"}. The
+answer has `body` (the scores, one number a class), `predictions` (labels and probabilities) and a
+`statusCode`. fogbank.yaml says whose pictures may be fetched. The rest is yours to change.
+"""
+
+from fogbank.front import Front, Refusal
+
+front = Front.from_environment()  # clients are made once and used by every event
+
+
+def handler(event, context):
+    try:
+        picture = front.picture(event, context)  # fetched, read or decoded; and checked
+        result = front.classify(picture)  # what the endpoint says
+    except Refusal as refusal:
+        return front.refuse(refusal, event, context)
+    return front.answer(result, event, context)
 '''
 
 
@@ -89,6 +125,7 @@ def create(folder: Path, name: str, sample: Sample | None) -> list[Path]:
         ),
         folder / "train.py": _TRAIN,
         folder / "inference.py": _INFERENCE,
+        folder / "function.py": FUNCTION,
     }
     data = folder / DATA_FOLDER
     taken = [path for path in files if path.exists()]

@@ -6,51 +6,48 @@ Every field has a default but `project`; the fields' docstrings are their refere
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import Annotated, Any, Self
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     StringConstraints,
+    model_validator,
 )
+
+from fogbank.ops.spec_function import Function
+from fogbank.ops.spec_scaling import Scaling
+from fogbank.ops.spec_section import (
+    RelativePath,
+    Script,
+    Section,
+    hyperparameter_name,
+    mistake,
+    plain_text,
+)
+from fogbank.ops.spec_tune import EPOCHS, Tune
 
 _NUMBER = r"([-+]?(?:[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?))"
 
 DEFAULT_METRICS = ("train_loss", "valid_loss", "valid_accuracy", "test_loss", "test_accuracy")
 """What Fogbank's own trainer prints, as `name=value`."""
 
+MAX_HYPERPARAMETERS = 90
+"""SageMaker allows 100 for a training job (API reference, HyperParameters); the launch takes some
+of them."""
+
 MAX_METRICS = 40
 """Quota of metric definitions for a training job (SageMaker endpoints and quotas)."""
-
-
-def _relative(path: str) -> str:
-    parts = path.split("/")
-    if path.startswith("/") or ".." in parts:
-        raise ValueError("must be inside the project's folder")
-    return path
-
-
-def _script(path: str) -> str:
-    if not path.endswith(".py"):
-        raise ValueError("must be a Python file (.py)")
-    return _relative(path)
 
 
 def _hyperparameters(values: Any) -> Any:
     """YAML's plain values become what a script sees as text."""
     if not isinstance(values, dict):
         return values
-    return {
-        name: str(value).lower()
-        if isinstance(value, bool)
-        else str(value)
-        if isinstance(value, int | float)
-        else value
-        for name, value in values.items()
-    }
+    return {name: plain_text(value) for name, value in values.items()}
 
 
 def _metric(value: Any) -> Any:
@@ -70,22 +67,17 @@ def _regex(text: str) -> str:
     return text
 
 
-def _hyperparameter_name(name: str) -> str:
-    if name.startswith("sagemaker_"):
-        raise ValueError("names that begin with sagemaker_ belong to the training toolkit")
-    return name
-
-
 InstanceType = Annotated[str, StringConstraints(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9-]+$")]
-RelativePath = Annotated[str, AfterValidator(_relative), StringConstraints(min_length=1)]
-Script = Annotated[str, AfterValidator(_script)]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+def _not_empty(value: Any) -> Any:
+    """`function:` and nothing behind it would be no function, without a word."""
+    if value is None:
+        raise mistake("must be a section of keys, not nothing; `{}` is one with all defaults")
+    return value
 
 
-class Metric(_Section):
+class Metric(Section):
     """A number that the training log is searched for."""
 
     name: Annotated[str, StringConstraints(min_length=1, max_length=255)]
@@ -93,7 +85,7 @@ class Metric(_Section):
     """The first group is the number."""
 
 
-class Data(_Section):
+class Data(Section):
     """The pictures."""
 
     path: RelativePath = "data"
@@ -102,7 +94,7 @@ class Data(_Section):
     """Name of the training job's input channel."""
 
 
-class Train(_Section):
+class Train(Section):
     """The training job."""
 
     entry_point: Script = "train.py"
@@ -119,15 +111,14 @@ class Train(_Section):
             Annotated[
                 str,
                 StringConstraints(min_length=1, max_length=256),
-                AfterValidator(_hyperparameter_name),
+                AfterValidator(hyperparameter_name),
             ],
             Annotated[str, StringConstraints(max_length=2500)],
         ],
         BeforeValidator(_hyperparameters),
-        Field(max_length=90),
-    ] = {}
-    """The script gets them as arguments, `--name value`. SageMaker allows 100 in all; the launch
-    takes some of them."""
+        Field(max_length=MAX_HYPERPARAMETERS),
+    ] = Field(default_factory=dict)
+    """The script gets them as arguments, `--name value`."""
     metrics: Annotated[
         tuple[Annotated[Metric, BeforeValidator(_metric)], ...],
         BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value),
@@ -136,7 +127,7 @@ class Train(_Section):
     """Names (printed as `name=value`) or `{name, regex}`."""
 
 
-class Endpoint(_Section):
+class Endpoint(Section):
     """The endpoint that serves the trained model."""
 
     entry_point: Script = "inference.py"
@@ -146,9 +137,22 @@ class Endpoint(_Section):
     """Folder whose files go along; without it the module, and requirements.txt beside it."""
     instance_type: InstanceType = "ml.m5.large"
     instance_count: Annotated[int, Field(ge=1, le=100)] = 1
+    """How many serve at first; with `scaling`, how many is up to the load."""
+    scaling: Scaling | None = None
+    """Instances come and go with the load; without it their number stays."""
+
+    @model_validator(mode="after")
+    def _checked(self) -> Self:
+        scaling = self.scaling
+        if scaling is not None and not scaling.min <= self.instance_count <= scaling.max:
+            raise mistake(
+                f"is not between scaling.min ({scaling.min}) and scaling.max ({scaling.max})",
+                "instance_count",
+            )
+        return self
 
 
-class Spec(_Section):
+class Spec(Section):
     """A whole project."""
 
     project: Annotated[str, StringConstraints(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,25}[a-z0-9])?$")]
@@ -156,4 +160,56 @@ class Spec(_Section):
     hyphens: `fogbank-<project>-<account>-<region>` has to be a bucket's name of 63 at most."""
     data: Data = Data()
     train: Train = Train()
+    tune: Tune | None = None
+    """What `fogbank tune` searches; nothing without it."""
     endpoint: Endpoint = Endpoint()
+    function: Annotated[Function | None, BeforeValidator(_not_empty)] = None
+    """The Lambda function in front of the endpoint; none without it. `function: {}` is one with
+    all its defaults."""
+
+    def with_hyperparameters(self, values: Mapping[str, str]) -> Spec:
+        """The same project, trained with those."""
+        train = self.train.model_copy(update={"hyperparameters": dict(values)})
+        return self.model_copy(update={"train": train})
+
+    @model_validator(mode="after")
+    def _checked(self) -> Self:
+        """What `tune` says has to go with `train`."""
+        if self.tune is not None:
+            self._check_objective(self.tune)
+            names = {*self.train.hyperparameters, *self.tune.ranges}
+            if len(names) > MAX_HYPERPARAMETERS:
+                raise mistake(
+                    f"makes {len(names)} hyperparameters with those of train: "
+                    f"{MAX_HYPERPARAMETERS} at most",
+                    "tune",
+                    "ranges",
+                )
+            if self.tune.strategy == "hyperband" and self.tune.max_resource is None:
+                self._check_epochs(self.tune)
+        return self
+
+    def _check_objective(self, tune: Tune) -> None:
+        wanted = tune.objective.metric
+        names = [metric.name for metric in self.train.metrics]
+        if wanted not in names:
+            close = get_close_matches(wanted, names, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"they are {', '.join(names)}"
+            raise mistake(
+                f"{wanted!r} is not among train.metrics; {hint}",
+                "tune",
+                "objective",
+                tune.objective.goal.lower(),
+            )
+
+    def _check_epochs(self, tune: Tune) -> None:
+        given = self.train.hyperparameters
+        if not any(
+            given[name].isdecimal() for name in EPOCHS if name in given.keys() - tune.ranges
+        ):
+            raise mistake(
+                "is needed with the strategy hyperband: the epochs of a training job that is not "
+                "stopped. train.hyperparameters.epochs says it too, where it has no range",
+                "tune",
+                "max_resource",
+            )

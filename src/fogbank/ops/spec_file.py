@@ -1,4 +1,4 @@
-"""`fogbank.yaml` -> Spec. Reads one file.
+"""`fogbank.yaml` -> Spec. Reads one file; other YAML files of a project are read alike.
 
 All mistakes are reported at once, each with file, line and key, and with the nearest valid key
 where one was mistyped.
@@ -10,15 +10,19 @@ import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
 from fogbank.core.errors import InputError
+from fogbank.ops import spec_section
 from fogbank.ops.spec import Spec
+from fogbank.ops.spec_section import Section
 
 FILE_NAME = "fogbank.yaml"
+
+S = TypeVar("S", bound=Section)
 
 Key = tuple[str | int, ...]
 """Where in the document: ("train", "instance_type"); list positions count from 0."""
@@ -34,7 +38,8 @@ class Mistake:
 
 
 class SpecError(InputError):
-    """The file is not a spec. `mistakes` has all that is wrong, in the order of the file."""
+    """The file is not what it should be. `mistakes` has all that is wrong, in the order of the
+    file."""
 
     def __init__(self, path: Path, mistakes: list[Mistake]) -> None:
         self.mistakes = sorted(mistakes, key=lambda mistake: mistake.line)
@@ -53,30 +58,55 @@ def read_spec(path: Path) -> Spec:
     Raises InputError where there is none, SpecError where it is wrong.
     """
     try:
-        text = path.read_text("utf-8")
+        return read_yaml(path, Spec)
     except FileNotFoundError:
         raise InputError(
             f"{path} does not exist. Go to a project's folder or name it with --project-dir; "
             "`fogbank init` makes a new project."
         ) from None
+
+
+def read_yaml(path: Path, section: type[S]) -> S:
+    """Read a file whose whole document is that section, and check it.
+
+    Raises FileNotFoundError where there is none, InputError where it cannot be read, SpecError
+    where it is wrong.
+    """
+    return parse_yaml(read_text(path), path, section)
+
+
+def read_text(path: Path) -> str:
+    """Raises FileNotFoundError where there is none, InputError where it cannot be read."""
+    try:
+        return path.read_text("utf-8")
+    except FileNotFoundError:
+        raise
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read: {error}") from error
-    document, lines, mistakes = _load(path, text)
+
+
+def parse_yaml(text: str, path: Path, section: type[S]) -> S:
+    """Check a text. path: what a mistake is said to be in. Raises SpecError."""
+    document, lines, mistakes = _load(path, text, section)
     if mistakes:
         raise SpecError(path, mistakes)
     try:
-        return Spec.model_validate(document)
+        return section.model_validate(document)
     except ValidationError as error:
-        raise SpecError(path, list(_mistakes(error, lines))) from error
+        raise SpecError(path, list(_mistakes(error, lines, section))) from error
 
 
-def _load(path: Path, text: str) -> tuple[Any, Mapping[Key, int], list[Mistake]]:
+def _load(
+    path: Path, text: str, section: type[Section]
+) -> tuple[Any, Mapping[Key, int], list[Mistake]]:
     """The document, the line of every key, and keys that occur twice."""
     loader = yaml.SafeLoader(text)
     try:
         node = loader.get_single_node()
         if node is None:
-            raise SpecError(path, [Mistake(1, "", "the file is empty; it needs `project: NAME`")])
+            needed = [key for key, field in section.model_fields.items() if field.is_required()]
+            message = f"the file is empty; it needs {', '.join(needed)}"
+            raise SpecError(path, [Mistake(1, "", message)])
         lines: dict[Key, int] = {(): node.start_mark.line + 1}
         mistakes = list(_walk(node, (), lines))
         return loader.construct_document(node), lines, mistakes
@@ -105,16 +135,18 @@ def _walk(node: yaml.Node, key: Key, lines: dict[Key, int]) -> Iterator[Mistake]
             yield from _walk(value, (*key, index), lines)
 
 
-def _mistakes(error: ValidationError, lines: Mapping[Key, int]) -> Iterator[Mistake]:
+def _mistakes(
+    error: ValidationError, lines: Mapping[Key, int], section: type[Section]
+) -> Iterator[Mistake]:
     for detail in error.errors(include_url=False):
         key: Key = tuple(part for part in detail["loc"] if part != "[key]")
-        yield Mistake(_line(key, lines), _dotted(key), _message(detail["type"], detail, key))
+        yield Mistake(_line(key, lines), _dotted(key), _message(detail, key, section))
 
 
-def _message(kind: str, detail: Mapping[str, Any], key: Key) -> str:
-    match kind:
+def _message(detail: Mapping[str, Any], key: Key, section: type[Section]) -> str:
+    match detail["type"]:
         case "extra_forbidden":
-            valid = _fields_at(key[:-1])
+            valid = _fields_at(key[:-1], section)
             close = difflib.get_close_matches(str(key[-1]), valid, n=1)
             hint = f"did you mean {close[0]!r}?" if close else f"valid are {', '.join(valid)}"
             return f"unknown key; {hint}"
@@ -124,6 +156,8 @@ def _message(kind: str, detail: Mapping[str, Any], key: Key) -> str:
             return f"must be a section of keys, not {_shown(detail['input'])}"
         case "string_pattern_mismatch":
             return f"{_shown(detail['input'])} does not have the form {_form(key, detail)}"
+        case spec_section.MISTAKE:
+            return str(detail["msg"])
         case "value_error":
             return f"{_shown(detail['input'])} {detail['ctx']['error']}"
         case "int_type" | "int_parsing" | "int_from_float":
@@ -148,22 +182,22 @@ def _shown(value: object) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _fields_at(key: Key) -> list[str]:
-    """The valid keys of the section at `key`."""
-    model: Any = Spec
+def _fields_at(key: Key, section: type[Section]) -> list[str]:
+    """The valid keys of the section at `key` of the document."""
+    model: Any = section
     for part in key:
         field = model.model_fields.get(part) if isinstance(part, str) else None
         annotation = field.annotation if field is not None else model
-        model = _section_in(annotation)
+        model = section_in(annotation)
     return list(model.model_fields)
 
 
-def _section_in(annotation: Any) -> Any:
+def section_in(annotation: Any) -> Any:
     """The model that an annotation holds: itself, or the one inside tuple[...] and Annotated."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     return next(
-        (found for argument in get_args(annotation) if (found := _section_in(argument))), None
+        (found for argument in get_args(annotation) if (found := section_in(argument))), None
     )
 
 

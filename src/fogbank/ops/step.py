@@ -7,7 +7,22 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Kind = Literal[
-    "bucket", "data", "role", "code", "training-job", "model", "endpoint-config", "endpoint"
+    "bucket",
+    "data",
+    "role",
+    "code",
+    "tuning-job",
+    "training-job",
+    "model",
+    "endpoint-config",
+    "endpoint",
+    "scaling",
+    "log-group",
+    "function",
+    "alias",
+    "reserved-concurrency",
+    "provisioned-concurrency",
+    "function-url",
 ]
 
 Verb = Literal["create", "update", "upload", "pack", "wait", "stop", "delete"]

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from fogbank.core.errors import InputError
+from fogbank.ops.function_zip import code_sha256, front_members, pack_zip
+from fogbank.ops.search_report import FOLDER as REPORT_FOLDER
 from fogbank.ops.spec import Spec
+from fogbank.ops.spec_function import Function
+from fogbank.ops.tuned import FILE_NAME as TUNED_FILE
 
 PART_BYTES = 64 << 20
 """Larger files go up in parts of this size, and their ETag follows from the parts."""
@@ -52,7 +56,7 @@ class Code:
     """Name of the member to run or import."""
     members: tuple[CodeFile, ...]
     digest: str
-    """SHA-256 over names and contents."""
+    """SHA-256 over names and contents; of a function's code that of its zip, as Lambda shows it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,8 @@ class Survey:
     data: tuple[LocalFile, ...]
     training_code: Code
     inference_code: Code
+    function_code: Code | None = None
+    """None where the spec has no function."""
 
     @property
     def data_size_bytes(self) -> int:
@@ -74,7 +80,10 @@ def survey(spec: Spec, folder: Path) -> Survey:
     Raises InputError where something that the spec names is missing, empty or unreadable.
     """
     data = survey_data(folder, spec.data.path)
-    skipped = folder / spec.data.path
+    # What Fogbank writes into the project is no code: a result must not change what it is for.
+    skipped = frozenset(
+        (folder / name).resolve() for name in (spec.data.path, TUNED_FILE, REPORT_FOLDER)
+    )
     return Survey(
         data=data,
         training_code=_code(
@@ -83,6 +92,7 @@ def survey(spec: Spec, folder: Path) -> Survey:
         inference_code=_code(
             folder, spec.endpoint.source_dir, spec.endpoint.entry_point, skipped, "endpoint"
         ),
+        function_code=_function_code(folder, spec.function, skipped) if spec.function else None,
     )
 
 
@@ -172,7 +182,9 @@ def etag_of(path: Path, part_bytes: int = PART_BYTES) -> tuple[int, str]:
     return size_bytes, f"{whole}-{len(parts)}"
 
 
-def _code(folder: Path, source_dir: str | None, entry_point: str, data: Path, section: str) -> Code:
+def _code(
+    folder: Path, source_dir: str | None, entry_point: str, skipped: Set[Path], section: str
+) -> Code:
     """The members, as the SageMaker SDK chooses them: a whole folder, or the script alone."""
     base = folder / source_dir if source_dir else folder
     script = base / entry_point
@@ -182,7 +194,7 @@ def _code(folder: Path, source_dir: str | None, entry_point: str, data: Path, se
             "fogbank.yaml; `fogbank init` shows what one looks like."
         )
     if source_dir:
-        members = list(_code_files(base, data))
+        members = list(_code_files(base, skipped))
         name = entry_point
     else:
         members = [CodeFile(script.name, script)]
@@ -193,18 +205,33 @@ def _code(folder: Path, source_dir: str | None, entry_point: str, data: Path, se
     return Code(name, tuple(members), digest_of(read_members(members)))
 
 
-def _code_files(base: Path, data: Path) -> Iterator[CodeFile]:
+def _function_code(folder: Path, function: Function, skipped: Set[Path]) -> Code:
+    """The project's module or folder, and the front, unless the project has one of its own."""
+    own = _code(folder, function.source_dir, function.entry_point, skipped, "function")
+    members = {
+        member.name: member
+        for member in own.members
+        # Lambda installs nothing, and the requirements beside a script are those of training.
+        if function.source_dir or member.name == own.entry_point
+    }
+    for name, path in front_members().items():
+        members.setdefault(name, CodeFile(name, path))
+    chosen = tuple(members.values())
+    return Code(own.entry_point, chosen, code_sha256(pack_zip(read_members(chosen))))
+
+
+def _code_files(base: Path, skipped: Set[Path]) -> Iterator[CodeFile]:
     for parent, folders, names in os.walk(base):
         folders[:] = sorted(
             name
             for name in folders
             if not name.startswith(".")
             and name not in _NOT_CODE
-            and (Path(parent) / name).resolve() != data.resolve()
+            and (Path(parent) / name).resolve() not in skipped
         )
         for name in sorted(names):
             path = Path(parent) / name
-            if not name.startswith(".") and path.is_file():
+            if not name.startswith(".") and path.is_file() and path.resolve() not in skipped:
                 yield CodeFile(path.relative_to(base).as_posix(), path)
 
 

@@ -9,6 +9,7 @@ from typing import Protocol
 from fogbank.aws import Aws
 from fogbank.core.clock import Clock
 from fogbank.core.errors import WorldError
+from fogbank.ops.search import Search
 from fogbank.ops.step import Step
 
 
@@ -26,6 +27,9 @@ class Progress(Protocol):
 
     def log(self, line: str) -> None:
         """A line that a container wrote."""
+
+    def search(self, found: Search) -> None:
+        """How the tuning job of the current step stands."""
 
     def end(self, step: Step, seconds: float) -> None:
         """The step is done."""

@@ -6,7 +6,6 @@ In: the plan of a policy, its targets, a load. Out: one row a target, and what i
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -89,12 +88,11 @@ def load_of(profile: Profile) -> LoadPerS:
     a trace are in that minute."""
     if not isinstance(profile, Trace):
         return profile.rate_per_s
-    times_s = profile.times_s
+    trace = profile
 
     def of_trace(at_s: float) -> float:
         begin_s = math.floor(at_s / MINUTE_S) * MINUTE_S
-        number = bisect_left(times_s, begin_s + MINUTE_S) - bisect_left(times_s, begin_s)
-        return number / MINUTE_S
+        return trace.num_between(begin_s, begin_s + MINUTE_S) / MINUTE_S
 
     return of_trace
 
@@ -112,10 +110,10 @@ def remarks(rows: Sequence[Row], peak_per_s: float) -> list[str]:
             )
         if row.minutes_overloaded:
             found.append(
-                f"target {plan.target:g}: in {row.minutes_overloaded} minutes an instance would get "
-                f"more than it can do. Instances come {plan.start_s:.0f} s after they are asked "
-                "for, and the alarm takes 3 minutes to ask: raise min, or schedule it before the "
-                "load comes."
+                f"target {plan.target:g}: in {row.minutes_overloaded} minutes an instance would "
+                f"get more than it can do. Instances come {plan.start_s:.0f} s after they are "
+                "asked for, and the alarm takes 3 minutes to ask: raise min, or schedule it "
+                "before the load comes."
             )
     still = next((row for row in rows if not row.simulation.changes), None)
     busy = [row for row in rows if row.simulation.changes]

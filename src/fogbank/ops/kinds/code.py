@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fogbank.aws import Aws, is_missing
+from fogbank.aws import Aws, existing
 from fogbank.core.errors import InputError
 from fogbank.ops import archive
 from fogbank.ops.names import Names
@@ -30,15 +30,7 @@ def desired(code: Code, names: Names) -> Desired:
 
 def observe(aws: Aws, bucket: str, key: str) -> bool:
     """Whether the object is there. (Its name says what is in it.)"""
-    from botocore.exceptions import ClientError
-
-    try:
-        aws.s3.head_object(Bucket=bucket, Key=key)
-    except ClientError as error:
-        if is_missing(error):
-            return False
-        raise
-    return True
+    return existing(aws.s3.head_object, Bucket=bucket, Key=key) is not None
 
 
 def diff(desired: Desired, found: bool) -> list[Step]:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fogbank.aws import Aws, is_missing
+from fogbank.aws import Aws, existing
 from fogbank.ops.container_log import ContainerLog, endpoint_group
 from fogbank.ops.kinds.training_job import NUM_LAST_LINES, failure
 from fogbank.ops.names import PROJECT_TAG, Names
@@ -29,6 +29,8 @@ class Desired:
     name: str
     config_name: str
     tags: list[dict[str, str]]
+    keep_counts: bool = False
+    """Whether an update leaves the number of instances as it is: auto scaling has chosen it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,19 +43,16 @@ class Found:
     """Why it failed."""
 
 
-def desired(names: Names, config_name: str) -> Desired:
-    return Desired(name=names.endpoint, config_name=config_name, tags=names.tags)
+def desired(names: Names, config_name: str, *, keep_counts: bool = False) -> Desired:
+    return Desired(
+        name=names.endpoint, config_name=config_name, tags=names.tags, keep_counts=keep_counts
+    )
 
 
 def observe(aws: Aws, name: str) -> Found | None:
-    from botocore.exceptions import ClientError
-
-    try:
-        endpoint = aws.sagemaker.describe_endpoint(EndpointName=name)
-    except ClientError as error:
-        if is_missing(error):
-            return None
-        raise
+    endpoint = existing(aws.sagemaker.describe_endpoint, EndpointName=name)
+    if endpoint is None:
+        return None
     pending = endpoint.get("PendingDeploymentSummary", {})
     return Found(
         name=name,
@@ -115,7 +114,11 @@ def _update(desired: Desired, found: Found) -> Step:
         name=desired.name,
         message=f"update the endpoint {desired.name} to {desired.config_name}",
         reason=f"it serves {found.config_name}",
-        request={"EndpointName": desired.name, "EndpointConfigName": desired.config_name},
+        request={
+            "EndpointName": desired.name,
+            "EndpointConfigName": desired.config_name,
+            **({"RetainAllVariantProperties": True} if desired.keep_counts else {}),
+        },
     )
 
 

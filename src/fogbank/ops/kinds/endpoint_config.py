@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fogbank.aws import Aws, error_message, is_missing
+from fogbank.aws import Aws, error_message, existing
 from fogbank.ops.names import PROJECT_TAG, Names, fingerprint
 from fogbank.ops.spec import Spec
 from fogbank.ops.step import Step
@@ -47,15 +47,8 @@ def desired(spec: Spec, names: Names, model_name: str) -> Desired:
 
 def observe(aws: Aws, name: str) -> bool:
     """Whether it exists. (Its name says what it is.)"""
-    from botocore.exceptions import ClientError
-
-    try:
-        aws.sagemaker.describe_endpoint_config(EndpointConfigName=name)
-    except ClientError as error:
-        if is_missing(error):
-            return False
-        raise
-    return True
+    describe = aws.sagemaker.describe_endpoint_config
+    return existing(describe, EndpointConfigName=name) is not None
 
 
 def diff(desired: Desired, found: bool) -> list[Step]:

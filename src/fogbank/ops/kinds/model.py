@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fogbank.aws import Aws, error_message, is_missing
+from fogbank.aws import Aws, error_message, existing
 from fogbank.ops import archive
 from fogbank.ops.image_uris import inference_image
 from fogbank.ops.kinds import code
@@ -71,19 +71,8 @@ def desired(spec: Spec, inference_code: Code, names: Names, source_uri: str) -> 
 
 
 def observe(aws: Aws, name: str, bucket: str, key: str) -> Found:
-    return Found(archive=code.observe(aws, bucket, key), model=_exists(aws, name))
-
-
-def _exists(aws: Aws, name: str) -> bool:
-    from botocore.exceptions import ClientError
-
-    try:
-        aws.sagemaker.describe_model(ModelName=name)
-    except ClientError as error:
-        if is_missing(error):
-            return False
-        raise
-    return True
+    found = existing(aws.sagemaker.describe_model, ModelName=name)
+    return Found(archive=code.observe(aws, bucket, key), model=found is not None)
 
 
 def diff(desired: Desired, found: Found) -> list[Step]:

@@ -6,7 +6,6 @@ number behind its name.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,7 +14,14 @@ from fogbank.aws import Aws
 from fogbank.ops.container_log import TRAINING_JOBS, ContainerLog
 from fogbank.ops.image_uris import training_image
 from fogbank.ops.kinds import code, data
-from fogbank.ops.names import PROJECT_TAG, Names, fingerprint, split_s3_uri
+from fogbank.ops.names import (
+    PROJECT_TAG,
+    Names,
+    attempt_of,
+    fingerprint,
+    next_attempt,
+    split_s3_uri,
+)
 from fogbank.ops.spec import Spec, Train
 from fogbank.ops.step import Step
 from fogbank.ops.survey import Survey
@@ -34,6 +40,8 @@ class Desired:
     names: Names
     request: Mapping[str, Any]
     """CreateTrainingJob's parameters but for the name."""
+    origin: str = ""
+    """Hyperparameters that are not fogbank.yaml's, and whose they are."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,13 +57,17 @@ class Found:
     metrics: Mapping[str, float] = field(default_factory=dict)
     seconds: int | None = None
     """Training time, once it is known."""
+    warning: str = ""
+    """What the cloud says of a job that completed: several instances trained one model each."""
 
     @property
     def is_trained(self) -> bool:
         return self.status == "Completed" and self.has_model
 
 
-def desired(spec: Spec, survey: Survey, names: Names, source: code.Desired) -> Desired:
+def desired(
+    spec: Spec, survey: Survey, names: Names, source: code.Desired, *, origin: str = ""
+) -> Desired:
     train = spec.train
     region = names.scope.region
     request = {
@@ -99,7 +111,10 @@ def desired(spec: Spec, survey: Survey, names: Names, source: code.Desired) -> D
     }
     files = [[file.name, file.size_bytes, file.etag] for file in survey.data]
     return Desired(
-        base_name=names.versioned(fingerprint(request, files)), names=names, request=request
+        base_name=names.versioned(fingerprint(request, files)),
+        names=names,
+        request=request,
+        origin=origin,
     )
 
 
@@ -119,16 +134,10 @@ def observe(aws: Aws, base_name: str) -> list[Found]:
     pages = aws.sagemaker.get_paginator("list_training_jobs").paginate(NameContains=base_name)
     for page in pages:
         for job in page["TrainingJobSummaries"]:
-            attempt = _attempt(base_name, job["TrainingJobName"])
+            attempt = attempt_of(base_name, job["TrainingJobName"])
             if attempt is not None:
                 found[attempt] = observe_one(aws, job["TrainingJobName"])
     return [found[attempt] for attempt in sorted(found)]
-
-
-def _attempt(base_name: str, name: str) -> int | None:
-    """2 for `<base>-2`, 1 for the base name itself, None for the name of something else."""
-    match = re.fullmatch(re.escape(base_name) + r"(?:-([2-9]|[1-9]\d+))?", name)
-    return None if match is None else int(match[1] or 1)
 
 
 def observe_one(aws: Aws, name: str) -> Found:
@@ -145,7 +154,14 @@ def observe_one(aws: Aws, name: str) -> Found:
             metric["MetricName"]: metric["Value"] for metric in job.get("FinalMetricDataList", ())
         },
         seconds=job.get("TrainingTimeInSeconds"),
+        warning=_warning(job.get("SecondaryStatusTransitions", ())),
     )
+
+
+def _warning(transitions: Sequence[Mapping[str, Any]]) -> str:
+    """What follows "Warning: " in the job's last status message."""
+    message: str = transitions[-1].get("StatusMessage", "") if transitions else ""
+    return message.partition("Warning: ")[2]
 
 
 def name_of(desired: Desired, found: Sequence[Found]) -> str:
@@ -155,9 +171,7 @@ def name_of(desired: Desired, found: Sequence[Found]) -> str:
     latest = found[-1]
     if latest.is_trained or latest.status in RUNNING:
         return latest.name
-    attempt = _attempt(desired.base_name, latest.name)
-    assert attempt is not None, f"{latest.name} is no attempt of {desired.base_name}"
-    return f"{desired.base_name}-{attempt + 1}"
+    return next_attempt(desired.base_name, latest.name)
 
 
 def model_uri(desired: Desired, name: str) -> str:
@@ -192,7 +206,7 @@ def diff(desired: Desired, found: Sequence[Found]) -> list[Step]:
             f"start the training job {name} on {resources['InstanceCount']} x "
             f"{resources['InstanceType']}"
         ),
-        reason=_reason(latest),
+        reason="; ".join(filter(None, (_reason(latest), desired.origin))),
         request={
             "TrainingJobName": name,
             **desired.request,
