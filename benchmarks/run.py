@@ -20,13 +20,19 @@ from typing import Any, Protocol
 from rich.console import Console
 from rich.table import Table
 
+import alarm_evaluation
 import channels
 import control_plane
 import dogs
 import endpoint_start
+import functions
 import gateway_overhead
 import job_start
+import metrics_growth
+import routing
 import s3_upload
+import trial_start
+import tuning
 import two_instances
 from harness import records, surroundings
 from harness.bench import Bench
@@ -46,11 +52,17 @@ class Benchmark(Protocol):
 BENCHMARKS: tuple[Benchmark, ...] = (
     control_plane,
     gateway_overhead,
+    routing,
     s3_upload,
     job_start,
     endpoint_start,
+    functions,
+    alarm_evaluation,
+    metrics_growth,
     channels,
     two_instances,
+    trial_start,
+    tuning,
     dogs,
 )
 _STYLES = {"met": "green", "not met": "bold red", "not measured": "yellow", "": ""}

@@ -21,7 +21,7 @@ NAME = "two_instances"
 BUDGET = "training on two instances ≥ 0.95 x torchrun by hand on the same cores"
 
 _LIMIT = 0.95
-_ROUNDS = 4
+_ROUNDS = 6
 _LIMIT_S = 300
 _POLL_S = 0.5
 _NICE = 10
@@ -30,13 +30,13 @@ says nothing of the way in which they are started: so torchrun by hand is niced,
 _BUCKET = "benchmark-two-instances"
 
 SCRIPT = """\
-import json, time
+import json, os, time
 import torch
 import torch.distributed as dist
 from torch import nn
 from torchvision.models import resnet18
 
-BATCH, SIDE, WARM_UP, STEPS = 16, 64, 3, 12
+BATCH, SIDE, WARM_UP, STEPS = 16, 64, 4, 24
 
 dist.init_process_group()
 torch.manual_seed(dist.get_rank())
@@ -56,8 +56,10 @@ dist.barrier()
 seconds = time.perf_counter() - began
 if dist.get_rank() == 0:
     world = dist.get_world_size()
-    facts = {"world": world, "threads": torch.get_num_threads(),
-             "pictures_per_s": BATCH * STEPS * world / seconds}
+    surroundings = {"ranks": world, "threads": torch.get_num_threads(), "niceness": os.nice(0),
+                    "cores": len(os.sched_getaffinity(0)), "loss": round(loss.item(), 2),
+                    "waits": os.environ.get("OMP_WAIT_POLICY")}
+    facts = {"pictures_per_s": BATCH * STEPS * world / seconds, "surroundings": surroundings}
     print("BENCHMARK " + json.dumps(facts), flush=True)
 dist.destroy_process_group()
 """
@@ -65,10 +67,11 @@ dist.destroy_process_group()
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One training. seconds: from the command, or from CreateTrainingJob, to the end."""
+    """One training. seconds: from the command, or from CreateTrainingJob, to the end.
+    surroundings: what has to be the same on both sides for the speeds to be comparable."""
 
     pictures_per_s: float
-    threads: int
+    surroundings: dict[str, Any]
     seconds: float
 
 
@@ -85,9 +88,10 @@ def measure(bench: Bench) -> Result:
             bench.rounds(_ROUNDS), {"job": jobs.run, "bare": lambda: _bare(script, cores)}
         )
     jobs_runs, bare_runs = found["job"], found["bare"]
-    threads = {run.threads for runs in found.values() for run in runs}
-    if len(threads) != 1:
-        raise RuntimeError(f"not the same cores: torch had {threads} threads")
+    surroundings = jobs_runs[0].surroundings
+    others = [run.surroundings for runs in found.values() for run in runs]
+    if any(other != surroundings for other in others):
+        raise RuntimeError(f"not the same conditions: {others}")
     rows = [
         Row(
             what="DDP, resnet18 at 64 px, 16 pictures a rank",
@@ -108,8 +112,8 @@ def measure(bench: Bench) -> Result:
     return Result(
         rows=rows,
         notes=[
-            f"Both with niceness {_NICE}. "
             f"{len(cores) // 2} of {len(cores)} cores for each of two ranks; gloo.",
+            f"The same in every run of both: {surroundings} (loss: after the last step).",
             "The end of a job is seen by asking every half second.",
         ],
     )
@@ -120,7 +124,7 @@ def _facts(lines: list[str]) -> dict[str, Any]:
         _, mark, text = line.partition("BENCHMARK ")
         if mark and text.startswith("{"):
             facts: dict[str, Any] = json.loads(text)
-            if facts["world"] == 2:
+            if facts["surroundings"]["ranks"] == 2:
                 return facts
     raise RuntimeError(f"no result of two ranks: {lines[-5:]}")
 
@@ -167,9 +171,7 @@ class _Jobs:
             filterPattern="BENCHMARK",
         )["events"]
         facts = _facts([event["message"] for event in events])
-        return Run(
-            pictures_per_s=facts["pictures_per_s"], threads=facts["threads"], seconds=seconds
-        )
+        return Run(**facts, seconds=seconds)
 
     def _wait(self, name: str) -> None:
         limit = time.monotonic() + _LIMIT_S
@@ -214,4 +216,4 @@ def _bare(script: Path, cores: list[int]) -> Run:
     if any(rank.returncode for rank in ranks):
         raise RuntimeError(f"torchrun failed: {ended[0][1][-2000:]}{ended[1][1][-2000:]}")
     facts = _facts("".join(out for out, _ in ended).splitlines())
-    return Run(pictures_per_s=facts["pictures_per_s"], threads=facts["threads"], seconds=seconds)
+    return Run(**facts, seconds=seconds)
