@@ -130,3 +130,12 @@ async def test_code_and_layers_that_are_gone(tmp_path: Path) -> None:
     with pytest.raises(LookupError, match="arn:gone:1"):
         await shelf.store.files(version(code, "arn:gone:1"))
     assert (await shelf.store.files(version(code))).opt is None
+
+
+def test_it_says_where_its_links_lead(runtime: FunctionRuntime) -> None:
+    """An environment with a /tmp of its own has to see them where they lie below /tmp."""
+    links = [path for path in runtime.folder.rglob("*") if path.is_symlink()]
+    assert links
+    for link in links:
+        source = link.readlink()
+        assert any(source.is_relative_to(place) for place in runtime.sources), link

@@ -39,11 +39,14 @@ class RuntimeMissing(WorldError):
 @dataclass(frozen=True, slots=True)
 class FunctionRuntime:
     """python: the interpreter's path. folder: of the virtual environment.
-    version: as INIT_START shows it, `python:3.11.v7`."""
+    version: as INIT_START shows it, `python:3.11.v7`.
+    sources: the folders that its links lead to: an environment whose /tmp is its own has to see
+             them where all of Fogbank is installed below /tmp."""
 
     python: Path
     folder: Path
     version: str
+    sources: tuple[Path, ...]
 
     def arn(self, region: str) -> str:
         """Of this version; AWS's have a hash of the runtime there, too."""
@@ -81,11 +84,15 @@ def make_runtime(folder: Path) -> FunctionRuntime:
         f"home = {base.parent}\ninclude-system-site-packages = false\n"
         f"version = {platform.python_version()}\n"
     )
+    sources = {Path(sys.base_prefix)}
     for name in DISTRIBUTIONS:
         for source in _top_level(name):
             (packages / source.name).symlink_to(source)
+            sources.add(source.parent)
     version = f"python:{sys.version_info.major}.{sys.version_info.minor}"
-    return FunctionRuntime(python, folder, f"{version}.v{sys.version_info.micro}")
+    return FunctionRuntime(
+        python, folder, f"{version}.v{sys.version_info.micro}", tuple(sorted(sources))
+    )
 
 
 def _top_level(name: str) -> set[Path]:

@@ -171,7 +171,11 @@ class EnvironmentStarter:
             output=log.feed,
             nice=0,
             hidden=(site.home,) if site.engine.can_mount else (),
-            kept=(self._runtime.folder, *site.images.folders_in(site.home)),
+            kept=(
+                self._runtime.folder,
+                *self._runtime.sources,
+                *site.images.folders_in(site.home),
+            ),
             binds=places.binds,
             tmp=base / "tmp",
         )
