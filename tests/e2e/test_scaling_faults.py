@@ -173,6 +173,8 @@ def test_a_replica_that_is_slow_to_start_and_one_that_is_killed_meanwhile(scaled
     assert scaled.invoke() == old, "it serves on"
     assert scaled.account.endpoint(scaled.name)["EndpointStatus"] == "Updating"
     signal_all(old, signal.SIGKILL)
+    # Half of it would still take a request, and break off.
+    until(lambda: not processes(old), "its end")
     assert scaled.invoke() != old, "the request waited for a replica"
     scaled.has(2)
     assert scaled.activities()[0]["StatusCode"] == "Successful"

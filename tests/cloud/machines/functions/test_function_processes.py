@@ -394,9 +394,9 @@ async def test_a_failed_init_is_tried_again_with_the_call(functions: FunctionSit
 async def test_an_environment_that_is_killed_in_the_middle(functions: FunctionSite) -> None:
     functions.create("f", "import os, time\ndef handler(e, c): e and time.sleep(60); return 1")
     call = asyncio.create_task(functions.failure("f", True))
-    await until(lambda: functions.metric("ConcurrentExecutions", FunctionName="f"), "a call")
-    (process,) = await until(lambda: processes(functions), "its process")
-    await asyncio.sleep(0.3)
+    started = lambda: any(line.startswith("START ") for line in functions.logs.lines)  # noqa: E731
+    await until(started, "the handler to have the event")
+    (process,) = processes(functions)
     folders = functions.folders
     process.send_signal(signal.SIGKILL)
     found = await call
