@@ -1,6 +1,8 @@
 # Each target is a line or two. `make demo` and `make test` do everything, set-up included.
 PYTHON ?= python3
 BIN := .venv/bin
+# Demo and tests start hundreds of processes, of which none is to compile the project anew.
+unexport PYTHONDONTWRITEBYTECODE
 .PHONY: setup demo test clients check format bench clean
 
 setup: .venv/ready

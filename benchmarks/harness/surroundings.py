@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 
 ROOT = Path(__file__).resolve().parents[2]
-_PACKAGES = ("fogbank", "boto3", "botocore", "uvicorn", "uvloop", "httptools", "torch")
+_PACKAGES = ("fogbank", "boto3", "botocore", "uvloop", "httptools", "torch")
 
 
 def machine() -> dict[str, object]:

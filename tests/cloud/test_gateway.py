@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -92,6 +91,7 @@ SERVICES: dict[str, dict[str, Handler]] = {
     "sts": {"GetCallerIdentity": get_caller_identity},
     "s3": {"PutObject": put_object, "GetObject": get_object, "ListBuckets": lambda *_: {}},
     "sagemaker": {"DescribeTrainingJob": describe_training_job},
+    "lambda": {"ListFunctions": lambda *_: {}},
 }
 
 
@@ -124,6 +124,8 @@ def call_something(caller: Any) -> None:
             caller.get_caller_identity()
         case "sagemaker":
             caller.describe_training_job(TrainingJobName="dogs")
+        case "lambda":
+            caller.list_functions()
 
 
 def code_of(error: pytest.ExceptionInfo[ClientError]) -> tuple[str, int]:
@@ -153,13 +155,16 @@ EXPIRED = ("ASIAEXPIRED000000000", "expired-secret", "token")
         ("sts", NOBODY, ("InvalidClientTokenId", 403)),
         ("s3", NOBODY, ("InvalidAccessKeyId", 403)),
         ("sagemaker", NOBODY, ("UnrecognizedClientException", 400)),
+        ("lambda", NOBODY, ("UnrecognizedClientException", 403)),
         ("sts", WRONG_SECRET, ("SignatureDoesNotMatch", 403)),
         ("s3", WRONG_SECRET, ("SignatureDoesNotMatch", 403)),
         ("sagemaker", WRONG_SECRET, ("InvalidSignatureException", 400)),
+        ("lambda", WRONG_SECRET, ("InvalidSignatureException", 403)),
         ("s3", WRONG_TOKEN, ("InvalidToken", 400)),
         ("sts", NO_TOKEN, ("InvalidClientTokenId", 403)),
         ("s3", EXPIRED, ("ExpiredToken", 400)),
         ("sagemaker", EXPIRED, ("ExpiredTokenException", 400)),
+        ("lambda", EXPIRED, ("ExpiredTokenException", 403)),
     ],
 )
 def test_who_may_not_sign_is_refused_in_the_words_of_the_service(
@@ -179,6 +184,7 @@ def test_who_may_not_sign_is_refused_in_the_words_of_the_service(
     [
         ("s3", ("AuthorizationHeaderMalformed", 400)),
         ("sagemaker", ("InvalidSignatureException", 400)),
+        ("lambda", ("InvalidSignatureException", 403)),
         ("sts", ("SignatureDoesNotMatch", 403)),
     ],
 )
@@ -210,6 +216,9 @@ def test_a_user_may_only_ask_who_it_is_until_policies_are_evaluated(gateway: Gat
     with pytest.raises(ClientError) as error:
         client(gateway, "sagemaker", *alice).describe_training_job(TrainingJobName="x")
     assert code_of(error) == ("AccessDeniedException", 400)
+    with pytest.raises(ClientError) as error:
+        client(gateway, "lambda", *alice).list_functions()
+    assert code_of(error) == ("AccessDeniedException", 403)
 
 
 @pytest.mark.parametrize(
@@ -246,5 +255,21 @@ def test_every_call_is_in_the_trail_refused_ones_too(gateway: Gateway, trail: Tr
         "DescribeTrainingJob",
         "UnrecognizedClientException",
     )
-    assert replace(refused, principal_arn="") == refused
     assert isinstance(refused, TrailEntry)
+    assert refused.principal_arn == ""
+
+
+def test_the_log_quotes_nothing_that_was_sent(
+    gateway: Gateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A refusal quotes the canonical request, with the session token, or the value of a member."""
+    caplog.set_level("DEBUG", logger="fogbank")
+    wrong = client(gateway, "sts", "ASIASESSION000000000", "wrong-secret", "token")
+    with pytest.raises(ClientError, match="security-token:token") as error:
+        wrong.get_caller_identity()
+    assert code_of(error) == ("SignatureDoesNotMatch", 403)
+    with pytest.raises(ClientError, match="p4ssw0rd"):
+        as_root(gateway, "sagemaker").describe_training_job(TrainingJobName="p4ssw0rd:")
+    assert "SignatureDoesNotMatch" in caplog.text
+    assert "security-token" not in caplog.text
+    assert "p4ssw0rd" not in caplog.text

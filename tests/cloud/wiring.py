@@ -7,11 +7,11 @@ import io
 from typing import Any
 from urllib.parse import urlsplit
 
-import boto3
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.config import Config
 
+from fogbank.aws import Credentials, boto3_session
 from fogbank.cloud.context import BodyStream, Headers, Request, Response
 from fogbank.cloud.gateway import Gateway
 
@@ -60,12 +60,13 @@ def client(
     region: str = "us-east-1",
 ) -> Any:
     """A boto3 client, with retries switched off."""
-    made: Any = boto3.session.Session().client(  # type: ignore[call-overload]
+    credentials = Credentials(
+        access_key_id=access_key_id,
+        secret_access_key=secret_access_key,
+        session_token=session_token,
+    )
+    made = boto3_session(credentials, region).client(
         service,
-        region_name=region,
-        aws_access_key_id=access_key_id,
-        aws_secret_access_key=secret_access_key,
-        aws_session_token=session_token,
         endpoint_url="http://127.0.0.1:4566",
         config=Config(retries={"max_attempts": 1, "mode": "standard"}),
     )

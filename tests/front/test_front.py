@@ -265,6 +265,12 @@ def stored_in(bucket: Any, max_bytes: int = 1000) -> Front:
     return front_of(Runtime(VERBOSE), stored=StoredPictures(bucket, prefixes, max_bytes))
 
 
+@pytest.mark.parametrize("prefix", ["s3://dogs", "dogs/in/", "s3:///in/"])
+def test_a_prefix_that_other_buckets_begin_with_is_none(prefix: str) -> None:
+    with pytest.raises(ValueError, match="S3_PREFIXES"):
+        StoredPictures(Bucket(png()), ("s3://dogs/in/", prefix), 1000)  # type: ignore[arg-type]
+
+
 def test_an_object_of_an_allowed_prefix() -> None:
     bucket = Bucket(png())
     assert handle(stored_in(bucket), {"s3": "s3://dogs/in/a b/1.png"})["statusCode"] == 200

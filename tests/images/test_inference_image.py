@@ -357,7 +357,9 @@ def test_a_full_line_is_refused(serve: Any, gates: tuple[Path, Path]) -> None:
         )
         # Both came in one piece: when the first is answered, the second stands in line.
         assert waiting.recv(1 << 16).startswith(b"HTTP/1.1 200 ")
-        assert server.invoke(b"pid").status == 503
+        refused = server.invoke(b"pid")
+        assert refused.status == 503
+        assert b"1 requests wait already" in refused.body
         gate.write_text("done")
         slow.join()
         assert waiting.recv(1 << 16).startswith(b"HTTP/1.1 200 ")

@@ -108,7 +108,8 @@ def test_gloo_listens_where_the_instances_reach_each_other(job: Any) -> None:
 
 @pytest.mark.docs
 @pytest.mark.parametrize(
-    ("instance_type", "num_notes"), [("ml.m5.xlarge", 2), ("ml.p4d.24xlarge", 1)]
+    ("instance_type", "num_notes"),
+    [("ml.m5.xlarge", 2), ("ml.p4d.24xlarge", 1), ("ml.p4de.24xlarge", 1)],
 )
 def test_smddp_says_what_aws_supports(job: Any, instance_type: str, num_notes: int) -> None:
     on = {"sagemaker_distributed_dataparallel_enabled": "true"}
@@ -117,7 +118,7 @@ def test_smddp_says_what_aws_supports(job: Any, instance_type: str, num_notes: i
     assert "started by torchrun here" in notes[0]
     if num_notes == 2:
         assert f"refuses smdistributed.dataparallel on {instance_type}" in notes[1]
-        assert "ml.p3.16xlarge, ml.p3dn.24xlarge, ml.p4d.24xlarge" in notes[1]
+        assert "ml.p3.16xlarge, ml.p3dn.24xlarge, ml.p4d.24xlarge, ml.p4de.24xlarge" in notes[1]
 
 
 @pytest.mark.observed

@@ -104,8 +104,17 @@ def family(target: Target) -> Family:
     return "query" if target.protocol in ("query", "ec2") else "json"
 
 
+def json_status(target: Target) -> int:
+    """The status with which a service of the family `json` refuses a caller: 403 where it has paths
+    and verbs (Lambda's API reference, "Common errors"; SageMaker Runtime: observed), else 400."""
+    return 403 if target.protocol == "rest-json" else 400
+
+
 def _error(trouble: Trouble, target: Target, **words: str) -> ServiceError:
-    code, status, message = _ERRORS[trouble, family(target)]
+    kind = family(target)
+    code, status, message = _ERRORS[trouble, kind]
+    if kind == "json":
+        status = json_status(target)
     return ServiceError(code, message.format(**words), status=status)
 
 

@@ -37,6 +37,10 @@ class Records(Protocol):
         """Every record of the kind whose key starts with `prefix`, in key order."""
         ...
 
+    def last(self, kind: type[R]) -> R | None:
+        """The record of the kind whose key comes last; None where there is none."""
+        ...
+
     def transaction(self) -> AbstractContextManager[object]:
         """All writes inside become visible and durable together, or not at all on an exception."""
         ...
@@ -151,7 +155,9 @@ class Datum:
 class MetricSeries(Protocol):
     """One metric, looked up once: for what is measured with every request."""
 
-    def add(self, value: float, at: datetime) -> None: ...
+    def add(self, value: float, at_s: int) -> None:
+        """at_s: seconds since the epoch; several series are told of one moment, worked out once."""
+        ...
 
 
 class MetricSink(Protocol):

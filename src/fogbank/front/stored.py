@@ -11,15 +11,22 @@ from fogbank.front.refusals import BadEvent, HostNotAllowed, TimedOut, TooLarge
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+_PREFIX = re.compile(r"s3://[^/]+/")
 _URI = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/(?P<key>.{1,1024})")
 
 
 class StoredPictures:
-    """prefixes: `s3://bucket/prefix/`; nothing else is read. max_bytes: how large one may be."""
+    """prefixes: `s3://bucket/prefix/`; nothing else is read. max_bytes: how large one may be.
+
+    Raises ValueError for a prefix without the slash behind its bucket: others begin like it.
+    """
 
     def __init__(self, s3: S3Client, prefixes: Iterable[str], max_bytes: int) -> None:
         self._s3 = s3
         self._prefixes = tuple(prefixes)
+        for prefix in self._prefixes:
+            if _PREFIX.match(prefix) is None:
+                raise ValueError(f"S3_PREFIXES: {prefix} is not of the form s3://bucket/prefix/")
         self._max_bytes = max_bytes
 
     def __call__(self, uri: str) -> bytes:

@@ -15,9 +15,9 @@ from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
 from urllib.request import urlopen
 
+from fogbank.aws import Credentials, boto3_session
 from fogbank.core.clock import Clock, SystemClock, wait
 from fogbank.core.errors import WorldError
 
@@ -71,7 +71,7 @@ class RunningCloud:
             with urlopen(f"{facts['url']}/_fogbank/health", timeout=5) as answer:  # noqa: S310 - loopback
                 self.port = facts["port"]
                 return bool(json.load(answer)["pid"] == self.pid)
-        except (FileNotFoundError, URLError, ConnectionError):
+        except OSError:  # no file yet, nobody there, or no answer in time on a busy host
             return False
 
     @property
@@ -123,13 +123,11 @@ class RunningCloud:
 
     def client(self, service: str, identity: str = "notebook", **settings: Any) -> Any:
         """A boto3 client. `Any`, because its methods are made at run time from the models."""
-        import boto3
-
         keys = self.credentials[identity]
-        session = boto3.session.Session(
-            aws_access_key_id=keys["AccessKeyId"],
-            aws_secret_access_key=keys["SecretAccessKey"],
-            aws_session_token=keys.get("SessionToken"),
-            region_name="us-east-1",
+        credentials = Credentials(
+            access_key_id=keys["AccessKeyId"],
+            secret_access_key=keys["SecretAccessKey"],
+            session_token=keys.get("SessionToken"),
         )
-        return session.client(service, endpoint_url=self.url, **settings)  # type: ignore[call-overload]
+        session = boto3_session(credentials, "us-east-1")
+        return session.client(service, endpoint_url=self.url, **settings)

@@ -139,8 +139,8 @@ async def test_an_announced_trailer_must_come() -> None:
 async def test_signed_trailers(tampered: bool) -> None:
     kind = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER"
     signature = Signature(
-        "AKID", datetime(2026, 1, 2, tzinfo=UTC), "us-east-1", "s3", ("host",), "0" * 64, kind,
-        None, False,
+        "AKID", datetime(2026, 1, 2, tzinfo=UTC), "20260102T000000Z", "us-east-1", "s3",
+        ("host",), "0" * 64, kind, None, False,
     )  # fmt: skip
     previous, empty = signature.signature, sha256(b"").hexdigest()
 

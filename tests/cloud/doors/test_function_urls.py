@@ -60,14 +60,18 @@ class Site:
         self.plane = LambdaPlane(folder, now=NOW)
         self.database = Database(":memory:", schema="telemetry")
         self.trail = Trail(self.database)
-        numbers = count(1)
-        self.door = FunctionUrlDoor(
+        self._numbers = count(1)
+        self.door = self.new_door()
+
+    def new_door(self) -> FunctionUrlDoor:
+        """As at a start of the cloud."""
+        return FunctionUrlDoor(
             records=self.plane.records,
             caller=self.plane.caller,
             authenticator=Authenticator(Keys(), SCOPE),
             authorizer=root_and_role_sessions,
             trail=self.trail,
-            new_request_id=lambda: f"request-{next(numbers)}",
+            new_request_id=lambda: f"request-{next(self._numbers)}",
             clock=ManualClock(NOW),
         )
 
@@ -218,6 +222,21 @@ async def test_a_public_url_needs_the_policy_s_permission(
 
 
 @pytest.mark.docs
+async def test_an_address_that_was_deleted_is_not_its_successors(site: Site) -> None:
+    old = await site.public()
+    await site.plane("DeleteFunctionUrlConfig", FunctionName="dogs")
+    made = await site.plane("CreateFunctionUrlConfig", FunctionName="dogs", AuthType="NONE")
+    assert (await site.send(old)).status == 403
+    assert (await site.send(made["FunctionUrl"].removeprefix(ENDPOINT))).status == 200
+
+
+async def test_addresses_outlive_the_cloud(site: Site) -> None:
+    path = await site.public()
+    site.door = site.new_door()
+    assert (await site.send(path)).status == 200
+
+
+@pytest.mark.docs
 async def test_an_unknown_url_is_forbidden(site: Site) -> None:
     assert (await site.send("/_lambda-url/none/")).status == 403
 
@@ -272,6 +291,9 @@ async def test_trouble_of_the_cloud_s_own_is_a_bad_gateway_too(
     path = await site.public()
     site.plane.invoker.answer = fails(error)
     assert (await site.send(path)).status == 502
+    site.trail.flush()
+    (row,) = site.database.connection.execute("SELECT error_code FROM trail").fetchall()
+    assert row[0] == ("InternalFailure" if type(error) is ZeroDivisionError else "ServiceException")
 
 
 @pytest.mark.docs

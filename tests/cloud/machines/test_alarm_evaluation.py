@@ -32,8 +32,8 @@ REQUEST = {
 class Watch:
     """A cloud's worth of metrics, records and a clock."""
 
-    def __init__(self, *, time_scale: float = 1.0) -> None:
-        self.clock = ManualClock(NOW)
+    def __init__(self, *, time_scale: float = 1.0, clock: ManualClock | None = None) -> None:
+        self.clock = clock or ManualClock(NOW)
         self.records = SqliteRecords(Database(":memory:"))
         self.store = MetricStore(Database(":memory:", schema="telemetry"), self.clock)
         self.alarms = AlarmEvaluation(self.records, self.store, self.clock, time_scale=time_scale)
@@ -159,3 +159,22 @@ async def test_an_alarm_that_is_changed_is_judged_anew_and_one_that_is_deleted_n
     await watch.pass_by(30.0)
     await watch.alarms.stop()
     assert len(watch.heard) == heard
+
+
+class EarlyClock(ManualClock):
+    """Its timers ring a millisecond early, as an event loop's may."""
+
+    async def sleep(self, seconds: float) -> None:
+        await super().sleep(seconds - 0.001)
+
+
+@pytest.mark.parametrize("clock", [ManualClock(NOW), EarlyClock(NOW)])
+async def test_each_period_is_judged_once(clock: ManualClock) -> None:
+    watch = Watch(clock=clock)
+    watch.put("fast", Period=10, EvaluationPeriods=1)
+    watch.put("slow")
+    watch.alarms.start()
+    await watch.clock.advance(120)
+    await watch.alarms.stop()
+    names = [name for name, _ in watch.heard]
+    assert (names.count("fast"), names.count("slow")) == (12, 2)

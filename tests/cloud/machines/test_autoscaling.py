@@ -373,7 +373,10 @@ async def test_a_restart_in_mid_activity_goes_on_where_it_was(world: World) -> N
     again.updated_s = 0.0
     async with again.running():
         await again.load(330, 3)
-    assert again.done == [("Successful", 1, 3)]
+        assert again.done == [("Successful", 1, 3)]
+        again.call("RegisterScalableTarget", MinCapacity=4, MaxCapacity=4)
+        await again.load(330, 4)
+    assert again.done == [("Successful", 1, 3), ("Successful", 3, 4)]
 
 
 @pytest.mark.docs

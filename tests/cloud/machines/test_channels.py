@@ -73,7 +73,18 @@ async def test_a_manifest(objects: FolderObjects) -> None:
 
 @pytest.mark.parametrize(
     "manifest",
-    [b"", b"{}", b"[]", b'["a"]', b'[{"prefix": "x"}]', b'[{"prefix": "s3://b/"}, 1]', b"\xff"],
+    [
+        *(
+            b"",
+            b"{}",
+            b"[]",
+            b'["a"]',
+            b'[{"prefix": "x"}]',
+            b'[{"prefix": "s3://b/"}, 1]',
+            b"\xff",
+        ),
+        *(b'[{"prefix": "s3:///b"}]', b'[{"prefix": "//[b"}]'),
+    ],
 )
 async def test_what_is_not_a_manifest(objects: FolderObjects, manifest: bytes) -> None:
     objects.add("m", "x", manifest)
@@ -166,7 +177,10 @@ async def test_a_file_and_a_folder_of_one_name(
 
 @pytest.mark.parametrize(
     ("uri", "bucket", "key"),
-    [("s3://b", "b", ""), ("s3://b/", "b", ""), ("s3://b/a?b#c", "b", "a?b#c")],
+    [
+        *(("s3://b", "b", ""), ("s3://b/", "b", ""), ("s3://b/a?b#c", "b", "a?b#c")),
+        *(("s3://b/[a]", "b", "[a]"), ("s3://[b", "[b", "")),
+    ],
 )
 def test_locations(uri: str, bucket: str, key: str) -> None:
     assert S3Location.parse(uri) == S3Location(bucket, key)

@@ -137,6 +137,7 @@ async def test_a_host_without_proxy_is_asked_itself() -> None:
         b"GET ftp://pypi.org/ HTTP/1.1",
         b"CONNECT pypi.org:port HTTP/1.1",
         b"CONNECT :443 HTTP/1.1",
+        b"CONNECT [::1 HTTP/1.1",
         b"\x16\x03\x01 hello",
     ],
 )
@@ -148,14 +149,19 @@ async def test_what_is_nothing_for_a_proxy_is_refused(head: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("environment", "reason"),
-    [({}, "Connect call failed"), ({"https_proxy": "socks5://me:secret@h:1"}, "socks5://h is not")],
+    ("host", "environment", "reason"),
+    [
+        ("127.0.0.1", {}, "Connect call failed"),
+        ("no..host", {}, "no..host:1: "),
+        ("127.0.0.1", {"https_proxy": "socks5://me:secret@h:1"}, "socks5://h is not"),
+        ("127.0.0.1", {"https_proxy": "http://me:secret"}, "address of the host's proxy"),
+    ],
 )
 async def test_a_way_that_leads_nowhere_is_told(
-    environment: Mapping[str, str], reason: str
+    host: str, environment: Mapping[str, str], reason: str
 ) -> None:
     async with proxy(environment) as port:
-        answer = (await said(port, b"CONNECT 127.0.0.1:1 HTTP/1.1" + HEAD_END)).decode()
+        answer = (await said(port, f"CONNECT {host}:1 HTTP/1.1".encode() + HEAD_END)).decode()
     assert answer.startswith("HTTP/1.1 502 Bad Gateway\r\n")
     assert reason in answer
     assert "secret" not in answer

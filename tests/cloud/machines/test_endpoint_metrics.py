@@ -28,8 +28,8 @@ SHARE = Share((0, 1), 1000)
 class Measured:
     """One variant with one replica, measured on a manual clock."""
 
-    def __init__(self, *, time_scale: float = 1.0) -> None:
-        self.clock = ManualClock(NOW)
+    def __init__(self, *, time_scale: float = 1.0, clock: ManualClock | None = None) -> None:
+        self.clock = clock or ManualClock(NOW)
         self.sink = MemoryMetrics()
         self.records = SqliteRecords(Database(":memory:"))
         self.variant_meter = VariantMeter(self.sink, "dogs", "AllTraffic")
@@ -125,3 +125,16 @@ async def test_time_that_runs_faster_makes_minutes_of_seconds() -> None:
     await measured.advance(5)
     assert measured.values("InvocationsPerInstance") == [0] * 5
     assert len(measured.values("MemoryUtilization", INSTANCE_NAMESPACE)) == 5
+
+
+class EarlyClock(ManualClock):
+    """Its timers ring a millisecond early, as an event loop's may."""
+
+    async def sleep(self, seconds: float) -> None:
+        await super().sleep(seconds - 0.001)
+
+
+async def test_a_timer_that_rings_early_does_not_measure_a_second_twice() -> None:
+    measured = Measured(clock=EarlyClock(NOW))
+    await measured.advance(5)
+    assert len(measured.values("ConcurrentRequestsPerModel")) == 5

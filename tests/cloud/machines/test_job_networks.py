@@ -26,14 +26,17 @@ from fogbank.core.errors import InputError
 TWO = {"InstanceType": "ml.m5.large", "InstanceCount": 2}
 
 MEET = """
-import os, socket, sys, time
-host, word = socket.gethostname(), sys.argv[1]
+import os, pathlib, socket, sys, time
+host, word, other = socket.gethostname(), *sys.argv[1:]
 if host == "algo-1":
     server = socket.create_server(("0.0.0.0", 7777), reuse_port=False)
+    here = pathlib.Path(__file__)
+    here.with_name(word).touch()
+    while not here.with_name(other).exists():
+        time.sleep(0.02)
     peer, _ = server.accept()
     peer.sendall(f"the store of {word}".encode())
     peer.recv(1)
-    time.sleep(0.5)  # the other job is here, too
 else:
     while True:
         try:
@@ -43,7 +46,6 @@ else:
             time.sleep(0.02)
     print(peer.recv(100).decode(), flush=True)
     peer.sendall(b".")
-    time.sleep(0.5)
 """
 
 
@@ -97,9 +99,9 @@ async def test_two_jobs_at_once_meet_on_port_7777_and_not_each_other(
     training: TrainingSite,
 ) -> None:
     (training.home.parent / "meet.py").write_text(MEET)
-    for name in ("one", "two"):
+    for name, other in (("one", "two"), ("two", "one")):
         training.runs(
-            f"{sys.executable} {training.home.parent}/meet.py {name}",
+            f"{sys.executable} {training.home.parent}/meet.py {name} {other}",
             name=name,
             ResourceConfig=TWO,
         )
@@ -187,7 +189,7 @@ async def test_a_cloud_that_is_named_is_found_by_its_name(
 
 CONNECT = (
     f"exec {sys.executable} -S -c 'import socket, sys\n"
-    "try:\n    socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=5)\n"
+    "try:\n    socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=1)\n"
     "except OSError as error: print(type(error).__name__, error.errno)\n"
     'else: print("connected")\' '
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import tarfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from cloud.machines.hosting_site import archive
 from cloud.machines.training_site import FolderObjects
 from fogbank.cloud.machines.model_data import ModelDataError, ModelStore
+from fogbank.cloud.ports import StoredObject
 from fogbank.core.clock import SystemClock
 
 URI = "s3://models/dogs.tar.gz"
@@ -51,6 +53,33 @@ async def test_an_archive_is_unpacked(
     objects.add("models", "dogs.tar.gz", archive(**{"model.pth": "w", "code/inference.py": "code"}))
     await ModelStore(objects).place(container, folder)
     assert files(folder) == {"model.pth": "w", "code/inference.py": "code"}
+
+
+class Overtaken(FolderObjects):
+    """Who has looked at an object finds that its file has gone: somebody wrote meanwhile."""
+
+    looks = 0
+
+    def stat(self, bucket: str, key: str) -> StoredObject | None:
+        found = super().stat(bucket, key)
+        self.looks += 1
+        if found is None or self.looks > 1:
+            return found
+        return replace(found, path=found.path.with_name("replaced"))
+
+
+async def test_an_archive_that_is_replaced_meanwhile(tmp_path: Path, folder: Path) -> None:
+    objects = Overtaken(tmp_path / "objects", SystemClock())
+    objects.add("models", "dogs.tar.gz", archive(weights="new"))
+    await ModelStore(objects).place({"ModelDataUrl": URI}, folder)
+    assert files(folder) == {"weights": "new"}
+
+
+async def test_an_archive_whose_file_is_lost(objects: FolderObjects, folder: Path) -> None:
+    """Nothing that anybody did: it is not looked for again and again."""
+    objects.add("models", "dogs.tar.gz", archive(weights="w")).path.unlink()
+    with pytest.raises(FileNotFoundError):
+        await ModelStore(objects).place({"ModelDataUrl": URI}, folder)
 
 
 async def test_a_container_without_model_data(objects: FolderObjects, folder: Path) -> None:

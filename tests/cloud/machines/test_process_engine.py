@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -36,11 +37,12 @@ def spec_of(folder: Path, script: str, output: bytearray | None = None) -> Insta
 
 def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
     """Without zombies: those wait for the host's init, which takes its time."""
-    return [
-        process
-        for process in processes
-        if process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    ]
+    found = []
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
 
 
 async def run(

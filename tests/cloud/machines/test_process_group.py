@@ -80,11 +80,9 @@ async def watched(links: Links, num_looks: int, models: list[Tree]) -> tuple[Gro
     task = asyncio.create_task(watch.run(instances))
     for number in range(num_looks):
         await clock.advance(LOOK_S * 1.1**number)
-        async with asyncio.timeout(10):
-            while len(links.asked) <= number and not task.done():  # noqa: ASYNC110 - in a thread
+        async with asyncio.timeout(10):  # until it ends or sleeps again
+            while not (task.done() or clock.num_sleepers):  # noqa: ASYNC110 - threads tell nobody
                 await asyncio.sleep(0.001)
-        await clock.settle()
-    await asyncio.sleep(0.05)
     ended = task.done()
     task.cancel()
     await asyncio.wait({task})
@@ -110,13 +108,21 @@ async def test_looks_until_there_is_a_connection(models: list[Tree]) -> None:
     watch, ended = await watched(links, 2, models)
     assert ended
     assert links.asked == [([1, 2], 7777)] * 2
-    evidence = await watch.evidence(models)
+    evidence = await watch.evidence(models, [])
     assert (evidence.connected, evidence.num_looks) == (True, 2)
 
 
 async def test_without_a_connection_the_models_are_compared(models: list[Tree]) -> None:
     watch, ended = await watched(Links(), 3, models)
     assert not ended
-    evidence = await watch.evidence(models)
+    evidence = await watch.evidence(models, [])
     assert (evidence.connected, evidence.num_looks) == (False, 3)
     assert evidence.models[0] == evidence.models[1] is not None
+
+
+async def test_without_models_the_checkpoints_are_compared(models: list[Tree]) -> None:
+    watch, _ = await watched(Links(), 3, models)
+    empty = [(trusted, (*below, "absent")) for trusted, below in models]
+    evidence = await watch.evidence(empty, models)
+    assert evidence.models == (None, None)
+    assert evidence.checkpoints[0] == evidence.checkpoints[1] is not None

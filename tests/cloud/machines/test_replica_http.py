@@ -249,6 +249,8 @@ async def test_a_cancelled_request_does_not_leave_its_answer_to_the_next() -> No
 
 @pytest.mark.parametrize("together", [True, False])
 async def test_a_second_answer_is_not_the_next_request_s(together: bool) -> None:
+    hung_up = asyncio.Event()
+
     async def serve(peer: Peer) -> None:
         await peer.request()
         second = "HTTP/1.1 500 X\nx-second: 1\ncontent-length: 5\n\nwrong"
@@ -259,13 +261,16 @@ async def test_a_second_answer_is_not_the_next_request_s(together: bool) -> None
             peer.send(first)
             await asyncio.sleep(0.01)
             peer.send(second)
-        await peer.request()
+        try:
+            await peer.request()
+        finally:
+            hung_up.set()
 
     async with container(serve) as found:
         http = door(found)
         answer = await http.request("POST", "/invocations", {}, b"a")
         assert (answer.status, answer.body, answer.headers) == (200, b"0", {"content-length": "1"})
-        await asyncio.sleep(0.03)
+        await asyncio.wait_for(hung_up.wait(), 10)
         assert await say(http, "b") == "1"
 
 

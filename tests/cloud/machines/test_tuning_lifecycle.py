@@ -106,6 +106,10 @@ class Stage:
         assert program is not None
         return program
 
+    async def programs(self, *numbers: int) -> list[FakeInstance]:
+        """Once all of them run: which one is first, nobody knows."""
+        return [await self.program(number) for number in numbers]
+
     async def ends(self, number: int, text: str = "", code: int = 0) -> None:
         program = await self.program(number)
         program.prints(text)
@@ -128,7 +132,7 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
 @pytest.mark.docs
 async def test_a_job_from_first_to_last(stage: Stage) -> None:
     stage.create(ResourceLimits=limits(3, 2), tags={"fogbank:project": "dogs"})
-    await stage.program(2)
+    await stage.programs(1, 2)
     assert len(stage.engine.running) == len(stage.job.trials) == 2
     await stage.ends(1, "Loss: 0.9\nLoss: 0.5\n")
     await stage.program(3)
@@ -191,7 +195,7 @@ async def test_hyperband_keeps_the_best_third(stage: Stage) -> None:
         StrategyConfig={"HyperbandStrategyConfig": {"MinResource": 1, "MaxResource": 9}},
         ResourceLimits=limits(3, 3),
     )
-    programs = [await stage.program(number) for number in (1, 2, 3)]
+    programs = await stage.programs(1, 2, 3)
     for number, program in enumerate(programs, start=1):
         program.prints(f"Loss: 0.{number}\nLoss: 0.{number}\n")
     names = [trial.name for trial in stage.job.trials]
@@ -211,10 +215,10 @@ async def test_a_restart_goes_on_where_it_was(stage: Stage) -> None:
     """Trials that ran are run again with the same hyperparameters; none is lost or doubled."""
     stage.create(ResourceLimits=limits(4, 2))
     await stage.ends(1, "Loss: 0.5\n")
-    await stage.program(3)
+    await stage.programs(2, 3)
     before = stage.job.trials
     await stage.restart()
-    await stage.program(3)
+    await stage.programs(2, 3)
     assert stage.job.trials == before
     assert stage.child(2).attempt == 2
     assert stage.child(1).attempt == 1

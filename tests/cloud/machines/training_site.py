@@ -100,7 +100,8 @@ class MemorySeries:
     namespace: str
     pattern: Datum
 
-    def add(self, value: float, at: datetime) -> None:
+    def add(self, value: float, at_s: int) -> None:
+        at = datetime.fromtimestamp(at_s, UTC)
         self.sink.record(self.namespace, [replace(self.pattern, value=value, at=at)])
 
 

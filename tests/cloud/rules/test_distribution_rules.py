@@ -20,7 +20,7 @@ from fogbank.cloud.rules.distribution import (
     setting_of,
 )
 from fogbank.cloud.rules.instance_exit import InstanceExit
-from fogbank.cloud.rules.training_job import Observation, first_transition, next_step
+from fogbank.cloud.rules.training_job import Observation, first_transition, next_step, stop
 
 T0 = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
@@ -55,6 +55,12 @@ def seen(*models: str | None, connected: bool = False, num_looks: int = MIN_LOOK
     return Evidence(connected=connected, num_looks=num_looks, models=models)
 
 
+def kept(*checkpoints: str | None, connected: bool = False) -> Evidence:
+    """No instance has left a model."""
+    nothing = (None,) * len(checkpoints)
+    return replace(seen(*nothing, connected=connected), checkpoints=checkpoints)
+
+
 @pytest.mark.observed
 @pytest.mark.parametrize(("key", "name"), SETTINGS.items())
 def test_every_setting_of_the_sdks_is_known(key: str, name: str) -> None:
@@ -87,6 +93,7 @@ def test_the_notice_before_copies_are_paid_for(work: TrainingJob, warned: bool) 
         (job(), seen("a", None), "only one of 2 instances left a model"),
         (job(**TORCH), seen("a", "a"), "torch_distributed started the script everywhere"),
         (job(**sharded()), seen("a", "a"), "identical"),
+        (job(3), kept("a", "a", None), "2 of 3 instances left no model and identical checkpoints"),
         # Nothing is said where they worked together, or did different work, or nobody can know.
         (job(), seen("a", "a", connected=True), None),
         (job(**TORCH), seen("a", "a", connected=True), None),
@@ -94,6 +101,9 @@ def test_the_notice_before_copies_are_paid_for(work: TrainingJob, warned: bool) 
         (job(**TORCH), seen("a", None), None),
         (job(), seen("a", "a", num_looks=MIN_LOOKS - 1), None),
         (job(), seen(None, None), None),
+        (job(), kept("a", "a", connected=True), None),
+        (job(), kept("a", "b"), None),
+        (job(), kept("a", None), None),
         (job(1), seen("a"), None),
     ],
 )
@@ -140,6 +150,18 @@ def test_a_warning_is_part_of_the_last_status_message_and_no_failure() -> None:
     work = next_step(work, replace(done, uploaded=True, warning="all alike"), T0).job
     assert work.status == "Completed"
     assert work.transitions[-1].message == "Training job completed. Warning: all alike"
+
+
+def test_a_job_that_is_stopped_is_told_too() -> None:
+    now = Observation(prepared=True, downloaded=True)
+    work = next_step(job(), Observation(prepared=True), T0).job
+    work = next_step(work, now, T0).job
+    work = next_step(stop(work, T0), replace(now, running=2), T0).job
+    ends = (InstanceExit(instance="algo-1", code=-15), InstanceExit(instance="algo-2", code=-15))
+    work = next_step(work, replace(now, exits=ends, terminated=T0), T0).job
+    work = next_step(work, replace(now, uploaded=True, warning="all alike"), T0).job
+    assert work.status == "Stopped"
+    assert work.transitions[-1].message.endswith(". Warning: all alike")
 
 
 GLOO = "RuntimeError: [/pytorch/third_party/gloo/pair.cc:561] Connection closed by peer [127.0.0.1]"

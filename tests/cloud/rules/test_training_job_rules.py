@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fogbank.cloud.records.training_job import TrainingJob
@@ -373,7 +373,6 @@ steps = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(requests, steps)
 def test_laws_of_any_story(
     request_: dict[str, Any], story: list[tuple[Observation, int, bool]]

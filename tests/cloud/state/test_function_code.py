@@ -54,6 +54,7 @@ async def test_code_outlives_the_store_and_is_unpacked_anew(tmp_path: Path) -> N
     again = FunctionCodeStore(tmp_path)
     assert not folder.exists()
     assert list((tmp_path / "incoming").iterdir()) == []
+    assert again.unpacked_bytes(digest(data)) == 5
     assert await again.folder(digest(data)) == folder
     assert (folder / "index.py").read_bytes() == b"x = 1"
 

@@ -177,3 +177,32 @@ def test_use_is_noted_in_steps_for_keys_and_for_the_role_of_a_session(
     assert used is not None
     assert noted.last_used == used.last_used == NOW + timedelta(seconds=901)
     assert (noted.last_used_service, used.last_used_region) == ("s3", "us-east-1")
+
+
+def test_the_service_of_the_last_use_is_that_of_the_last_one(
+    keyring: RecordsKeyring, records: SqliteRecords
+) -> None:
+    key = keyring.ensure_root_key(NOW)
+    for seconds, service in enumerate(("s3", "s3", "sagemaker", "s3")):
+        keyring.note_use(key.access_key_id, service, NOW + timedelta(seconds=seconds))
+        noted = records.get(AccessKey, key.access_key_id)
+        assert noted is not None
+        assert (noted.last_used_service, noted.last_used) == (
+            service,
+            NOW if seconds < 2 else NOW + timedelta(seconds=seconds),
+        )
+
+
+def test_a_use_that_need_not_be_noted_puts_nothing_off(
+    keyring: RecordsKeyring, records: SqliteRecords
+) -> None:
+    """The quarter of an hour counts from what is written, not from the use that was not."""
+    role = ensure_notebook_role(records, SCOPE, NOW)
+    one = keyring.issue_role_session(role.arn, "one", duration_s=900, now=NOW).access_key_id
+    two = keyring.issue_role_session(role.arn, "two", duration_s=900, now=NOW).access_key_id
+    keyring.note_use(one, "s3", NOW)
+    keyring.note_use(two, "s3", NOW + timedelta(minutes=10))
+    keyring.note_use(two, "s3", NOW + timedelta(minutes=16))
+    used = records.get(Role, role.key)
+    assert used is not None
+    assert used.last_used == NOW + timedelta(minutes=16)

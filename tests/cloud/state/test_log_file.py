@@ -32,7 +32,7 @@ def in_order(all_batches: list[Batch]) -> Batch:
 
 
 # The fixture's folder is shared by the examples: each opens a file of its own.
-many_files = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+many_files = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def fresh(path: Path) -> LogFile:

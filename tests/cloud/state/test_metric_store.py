@@ -7,7 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cloud.aws import NOW
@@ -62,7 +62,6 @@ def sums(store: MetricStore, start_s: int, end_s: int, period_s: int) -> dict[in
     return {begin: part.sum for begin, part in found.get("None", {}).items()}
 
 
-@settings(deadline=None)
 @given(
     points=st.lists(st.tuples(st.integers(0, 7199), st.integers(-50, 50)), max_size=60),
     flushes=st.sets(st.integers(0, 60)),

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -160,4 +161,48 @@ def test_what_was_acknowledged_survives_kill_9(tmp_path: Path) -> None:
     kept = SqliteRecords(database).all(Tags)
     assert len(kept) >= acknowledged + 1
     assert [tags.tags["n"] for tags in kept] == [str(number) for number in range(len(kept))]
+    database.close()
+
+
+class Rollback(Exception):
+    pass
+
+
+CHANGES = st.lists(
+    st.tuples(st.sampled_from(["a1", "a2", "b", "c"]), st.none() | st.text("xy", max_size=2)),
+    max_size=6,
+)
+
+
+@settings(max_examples=60)
+@given(st.lists(st.tuples(CHANGES, st.booleans()), max_size=5))
+def test_all_and_last_are_those_of_a_dictionary(
+    transactions: list[tuple[list[tuple[str, str | None]], bool]],
+) -> None:
+    """At every moment: inside a transaction, after it, and after one that was rolled back."""
+    database = Database(":memory:")
+    records = SqliteRecords(database)
+    kept: dict[str, str] = {}
+
+    def check(expected: dict[str, str]) -> None:
+        notes = [Note(name, expected[name]) for name in sorted(expected)]
+        assert records.all(Note) == notes
+        assert records.all(Note, prefix="a") == [note for note in notes if note.name[0] == "a"]
+        assert records.last(Note) == (notes[-1] if notes else None)
+
+    for changes, fails in transactions:
+        seen = dict(kept)
+        with suppress(Rollback), records.transaction():
+            for name, text in changes:
+                if text is None:
+                    records.delete(Note, name)
+                    seen.pop(name, None)
+                else:
+                    records.put(Note(name, text))
+                    seen[name] = text
+                check(seen)
+            if fails:
+                raise Rollback
+        kept = kept if fails else seen
+        check(kept)
     database.close()

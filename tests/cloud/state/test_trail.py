@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 
 from fogbank.cloud.state.database import Database
@@ -22,7 +21,7 @@ ENTRY = TrailEntry(
 def test_the_latest_entries_come_first_and_survive_a_restart() -> None:
     database = Database(":memory:", schema="telemetry", synchronous="NORMAL")
     trail = Trail(database)
-    refused = replace(ENTRY, request_id="r-2", status=403, error_code="AccessDenied")
+    refused = ENTRY._replace(request_id="r-2", status=403, error_code="AccessDenied")
     trail.record(ENTRY)
     trail.record(refused)
     trail.flush()

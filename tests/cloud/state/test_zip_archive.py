@@ -146,6 +146,30 @@ def test_an_encrypted_zip_is_refused(tmp_path: Path) -> None:
         zip_archive.inspect(path)
 
 
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_other_methods_than_deflate_are_refused(tmp_path: Path, method: int) -> None:
+    path = tmp_path / "code.zip"
+    with zipfile.ZipFile(path, "w", method) as made:
+        made.writestr("index.py", "x" * 100)
+    with pytest.raises(BadZip, match="deflate"):
+        zip_archive.inspect(path)
+
+
+def test_a_directory_before_the_beginning_is_damage(tmp_path: Path) -> None:
+    path = archive(tmp_path, ("index.py", 0o100644, b"x"))
+    data = bytearray(path.read_bytes())
+    end = data.rindex(b"PK\x05\x06")
+    data[end + 16 : end + 20] = struct.pack("<I", 1 << 20)  # where the directory begins
+    path.write_bytes(data)
+    with pytest.raises(BadZip):
+        zip_archive.inspect(path)
+
+
+def test_trouble_of_the_disk_is_not_the_zips(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        zip_archive.inspect(tmp_path / "gone.zip")
+
+
 def test_too_many_members_are_refused(tmp_path: Path) -> None:
     path = archive(tmp_path, *[(str(number), 0o100644, b"") for number in range(11)])
     assert zip_archive.inspect(path, max_members=11).num_files == 11

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from urllib.parse import quote, unquote_plus, unquote_to_bytes
 
 from botocore.utils import normalize_url_path
@@ -43,6 +44,7 @@ def _s3_path(raw_path: str) -> str:
     return quote(unquote_to_bytes(raw_path), safe="/~")
 
 
+@lru_cache(maxsize=512)  # the hot paths are few: `/`, an endpoint's, a function's
 def _path(raw_path: str) -> str:
     return quote(normalize_url_path(raw_path), safe="/~")
 
@@ -64,6 +66,9 @@ def _escaped(text: str) -> str:
 
 
 def _header(headers: Headers, name: str) -> str:
+    value = headers.get(name)
+    if "," not in value:  # given once, or not at all
+        return " ".join(value.split())
     values = [" ".join(value.split()) for key, value in headers.items if key == name]
     return ",".join(values)
 

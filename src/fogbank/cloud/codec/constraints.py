@@ -244,12 +244,11 @@ def _text_rules(metadata: Mapping[str, Any]) -> list[_Rule]:
     found = []
     if "pattern" in metadata:
         pattern = metadata["pattern"]
+        longest = min(metadata.get("max", _PATTERN_MAX_CHARS), _PATTERN_MAX_CHARS)
 
         def mismatches(value: Any) -> bool:
             # Over-long values break their length constraint, and are not worth backtracking over.
-            if len(value) > min(metadata.get("max", _PATTERN_MAX_CHARS), _PATTERN_MAX_CHARS):
-                return False
-            return compiled(pattern).fullmatch(value) is None
+            return len(value) <= longest and compiled(pattern).fullmatch(value) is None
 
         wording = f"Member must satisfy regular expression pattern: {pattern}"
         found.append(_Rule("pattern", wording, mismatches))

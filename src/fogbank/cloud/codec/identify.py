@@ -39,6 +39,7 @@ class Identifier:
         self._routes: dict[str, Routes] = {}
         self._by_prefix: dict[str, str] = {}
         self._by_scope: dict[str, list[str]] = {}
+        self._rest = [name for name in services if service_metadata(name)["protocol"] in _REST]
         for name in self._services:
             metadata = service_metadata(name)
             if "targetPrefix" in metadata:
@@ -46,7 +47,7 @@ class Identifier:
             self._by_scope.setdefault(signing_name(name), []).append(name)
 
     def identify(self, request: Request) -> Target:
-        """The target of a request. The query and ec2 protocols need `request.body`.
+        """The target of a request. Forms need `request.body`; `from_head` tells what does not.
 
         Raises ServiceError as AWS answers what it does not know: UnknownOperationException,
         InvalidAction, MissingAction, MethodNotAllowed.
@@ -63,22 +64,25 @@ class Identifier:
             return self._by_action(request, form)
         return self._by_path(request)
 
-    def needs_body(self, request: Request) -> bool:
-        """Whether the whole body must be read before anything else can be done.
+    def from_head(self, request: Request) -> tuple[Target | None, bool]:
+        """The target where the head alone tells it, and whether its input is a stream.
 
-        False only for operations whose input is a stream (S3's PutObject and UploadPart): their
-        body goes to `parse` in pieces.
+        A stream (the body of S3's PutObject and UploadPart) goes to `parse` in pieces; every other
+        body must be read whole. None: ask `identify` when that has been done. Never raises.
         """
         headers = request.headers
-        if request.method not in ("PUT", "POST") or "x-amz-target" in headers:
-            return True
-        if _speaks_cbor(request) or (request.method == "POST" and hints.is_form(request)):
-            return True
+        if "x-amz-target" in headers or _speaks_cbor(request):
+            return None, False
+        if (request.method == "POST" and hints.is_form(request)) or _is_action_url(request):
+            return None, False
         try:
-            match = self._find(request)[1]
+            service, match = self._find(request)
         except ServiceError:
-            return True
-        return match is None or not match.route.streams
+            return None, False
+        if match is None:
+            return None, False
+        streams = match.route.streams and request.method in ("PUT", "POST")
+        return _rest_target(service, match), streams
 
     def _by_target(self, request: Request, prefix: str, operation: str, protocol: str) -> Target:
         # Some SDKs send a qualified prefix ("com.amazonaws.sagemaker#SageMaker").
@@ -105,9 +109,7 @@ class Identifier:
             form = _action(text) | _action(request.raw_query)
             # REST operations take any content type: an Action, or the bare path, makes it a form.
             return form if form or request.raw_path == "/" else None
-        if request.raw_path == "/" and "Action=" in request.raw_query:
-            return _action(request.raw_query) or None
-        return None
+        return (_action(request.raw_query) or None) if _is_action_url(request) else None
 
     def _by_action(self, request: Request, form: Mapping[str, str]) -> Target:
         action, version = form.get("Action"), form.get("Version")
@@ -133,8 +135,7 @@ class Identifier:
     def _by_path(self, request: Request) -> Target:
         service, match = self._find(request)
         if match is not None:
-            protocol = str(service_model(service).metadata["protocol"])
-            return Target(service, match.route.operation, protocol, match.labels)
+            return _rest_target(service, match)
         if service == "s3":
             raise _method_not_allowed(request, self._s3_path(request))
         raise ServiceError(
@@ -160,9 +161,9 @@ class Identifier:
 
     def _rest_candidates(self, request: Request) -> list[str]:
         scope = hints.scope_service(request)
-        rest = [name for name in self._services if service_metadata(name)["protocol"] in _REST]
+        rest = self._rest
         if scope is not None:
-            return [name for name in rest if name in self._by_scope.get(scope, [])]
+            return [name for name in self._by_scope.get(scope, ()) if name in rest]
         if "s3" in rest and hints.is_s3_host(request, self._hosts):
             return ["s3"]
         prefix = hints.host_prefix(request, self._hosts) or ""
@@ -180,6 +181,16 @@ class Identifier:
         if service not in self._routes:
             self._routes[service] = Routes(service_model(service))
         return self._routes[service]
+
+
+def _rest_target(service: str, match: Match) -> Target:
+    protocol = str(service_metadata(service)["protocol"])
+    return Target(service, match.route.operation, protocol, match.labels)
+
+
+def _is_action_url(request: Request) -> bool:
+    """A query request whose parameters stand in the URL."""
+    return request.raw_path == "/" and "Action=" in request.raw_query
 
 
 def _speaks_cbor(request: Request) -> bool:

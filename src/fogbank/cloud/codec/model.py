@@ -88,6 +88,7 @@ def service_metadata(name: str) -> Mapping[str, Any]:
     return metadata
 
 
+@cache
 def operation_model(service: str, operation: str) -> OperationModel:
     """The model of one operation. Raises OperationNotFoundError for a name that is not in it."""
     return service_model(service).operation_model(operation)

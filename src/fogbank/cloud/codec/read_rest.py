@@ -132,11 +132,10 @@ class RestInput:
                     found[member.name] = self._convert(member, values[member.wire][0])
 
     def _read_headers(self, headers: Headers, found: dict[str, Any]) -> None:
-        sent = _joined(headers)
         for member in self._headers:
-            text = sent.get(member.wire)
-            if text is None:
+            if member.wire not in headers:
                 continue
+            text = headers.get(member.wire)
             if member.kind == _QUERY_LIST:
                 found[member.name] = [self._convert(member, part) for part in _split(text)]
             elif member.wanted == "a timestamp":
@@ -144,7 +143,8 @@ class RestInput:
             else:
                 found[member.name] = self._convert(member, text)
         for name, prefix in self._prefixes:
-            values = {k[len(prefix) :]: v for k, v in sent.items() if k.startswith(prefix)}
+            named = [key for key, _ in headers.items if key.startswith(prefix)]
+            values = {key[len(prefix) :]: headers.get(key) for key in named}
             if values:
                 found[name] = values
 
@@ -192,13 +192,6 @@ def _member(name: str, wire: str, shape: Shape, timestamp_form: str) -> _Member:
 
 def _json_value(text: str) -> Any:
     return json.loads(b64decode(text, validate=True))
-
-
-def _joined(headers: Headers) -> dict[str, str]:
-    sent: dict[str, str] = {}
-    for name, value in headers.items:
-        sent[name] = f"{sent[name]},{value}" if name in sent else value
-    return sent
 
 
 def _split(text: str) -> list[str]:

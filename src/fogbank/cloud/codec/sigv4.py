@@ -27,7 +27,7 @@ UNSIGNED = "UNSIGNED-PAYLOAD"
 EMPTY_SHA256 = sha256(b"").hexdigest()
 MAX_SKEW = timedelta(minutes=15)
 _MAX_EXPIRES_S = 604_800  # a week
-_BASIC = "%Y%m%dT%H%M%SZ"
+_BASIC_DATE = re.compile(r"[0-9]{8}T[0-9]{6}Z")
 _HEX64 = re.compile(r"^[0-9a-f]{64}$")
 _PART = re.compile(r"(Credential|SignedHeaders|Signature)=([^,\s]*)")
 _PRESIGNED = ("Algorithm", "Credential", "Date", "Expires", "SignedHeaders", "Signature")
@@ -38,6 +38,7 @@ class Signature:
     """What a request claims about who signed it, not yet verified.
 
     date:          when it was signed; for a SigV2 URL the moment at which it expires.
+    timestamp:     the signing date as it stands in the string to sign.
     service:       the signing name of the credential scope (`s3`, `monitoring`).
     payload_hash:  SHA-256 in hex, `UNSIGNED-PAYLOAD`, or one of the `STREAMING-...` words.
     expires_s:     how long a presigned URL is good for, seconds; None for a header signature.
@@ -46,6 +47,7 @@ class Signature:
 
     access_key: str
     date: datetime
+    timestamp: str
     region: str
     service: str
     signed_headers: tuple[str, ...]
@@ -55,11 +57,6 @@ class Signature:
     presigned: bool
     expires_s: int | None = None
     version: int = 4
-
-    @cached_property
-    def timestamp(self) -> str:
-        """The signing date as it stands in the string to sign."""
-        return self.date.strftime(_BASIC)
 
     @cached_property
     def scope(self) -> str:
@@ -108,7 +105,7 @@ def verify(
     )
     digest = sha256(canonical.encode()).hexdigest()
     to_sign = "\n".join((ALGORITHM, signature.timestamp, signature.scope, digest))
-    expected = hmac.new(signing_key(signature, secret_key), to_sign.encode(), sha256).hexdigest()
+    expected = hmac.digest(signing_key(signature, secret_key), to_sign.encode(), "sha256").hex()
     if not hmac.compare_digest(expected.encode(), signature.signature.encode()):
         raise refusals.does_not_match(request, signature, to_sign, canonical)
     _check_coverage(signature, request)
@@ -124,7 +121,7 @@ def signing_key(signature: Signature, secret_key: str) -> bytes:
 def _signing_key(secret_key: str, day: str, region: str, service: str) -> bytes:
     key = f"AWS4{secret_key}".encode()
     for part in (day, region, service, "aws4_request"):
-        key = hmac.new(key, part.encode(), sha256).digest()
+        key = hmac.digest(key, part.encode(), "sha256")
     return key
 
 
@@ -137,15 +134,16 @@ def _from_header(request: Request, authorization: str) -> Signature:
     if missing:
         raise refusals.incomplete_header(request, missing)
     access_key, day, region, service = _credential(request, parts["Credential"])
-    date = _header_date(request)
-    if date.strftime("%Y%m%d") != day:
-        raise refusals.wrong_day(request, day, date.strftime("%Y%m%d"))
+    date, timestamp = _header_date(request)
+    if timestamp[:8] != day:
+        raise refusals.wrong_day(request, day, timestamp[:8])
     signed = tuple(parts["SignedHeaders"].lower().split(";"))
     if "host" not in signed:
         raise refusals.host_not_signed(request)
     return Signature(
         access_key=access_key,
         date=date,
+        timestamp=timestamp,
         region=region,
         service=service,
         signed_headers=signed,
@@ -173,9 +171,9 @@ def _from_query(request: Request) -> Signature:
             "X-Amz-Expires must be less than a week (in seconds); that is, the given "
             "X-Amz-Expires must be less than 604800 seconds",
         )
-    date = _basic_date(request, values["Date"])
-    if date.strftime("%Y%m%d") != day:
-        raise refusals.wrong_day(request, day, date.strftime("%Y%m%d"))
+    date, timestamp = _basic_date(request, values["Date"])
+    if timestamp[:8] != day:
+        raise refusals.wrong_day(request, day, timestamp[:8])
     signed = tuple(values["SignedHeaders"].lower().split(";"))
     if "host" not in signed:
         raise refusals.host_not_signed(request)
@@ -183,6 +181,7 @@ def _from_query(request: Request) -> Signature:
     return Signature(
         access_key=access_key,
         date=date,
+        timestamp=timestamp,
         region=region,
         service=service,
         signed_headers=signed,
@@ -200,9 +199,11 @@ def _from_query_v2(request: Request) -> Signature:
     given = hints.query_value(query, "Signature")
     if not given or not (expires.isascii() and expires.isdigit()) or len(expires) > 11:
         raise refusals.incomplete_v2()
+    date = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=int(expires))
     return Signature(
         access_key=hints.query_value(query, "AWSAccessKeyId") or "",
-        date=datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=int(expires)),
+        date=date,
+        timestamp=_basic(date),
         region="",
         service="s3",
         signed_headers=(),
@@ -222,7 +223,8 @@ def _credential(request: Request, credential: str) -> tuple[str, str, str, str]:
     return parts[0], parts[1], parts[2], parts[3]
 
 
-def _header_date(request: Request) -> datetime:
+def _header_date(request: Request) -> tuple[datetime, str]:
+    """The signing date, and as it stands in the string to sign."""
     basic = request.headers.get("x-amz-date")
     if basic:
         return _basic_date(request, basic)
@@ -233,20 +235,23 @@ def _header_date(request: Request) -> datetime:
         moment = parsedate_to_datetime(date)
     except ValueError:
         return _basic_date(request, date)  # ISO 8601 basic is allowed in Date as well
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    return moment, _basic(moment)
 
 
-def _basic_date(request: Request, text: str) -> datetime:
+def _basic_date(request: Request, text: str) -> tuple[datetime, str]:
     try:
-        # `YYYYMMDDTHHMMSSZ`; strptime takes ten times as long, on every request.
-        if len(text) != 16 or text[8] != "T" or text[15] != "Z":
+        # On every request: strptime would take ten times as long.
+        if not _BASIC_DATE.fullmatch(text):
             raise ValueError(text)
-        parts = (text[:4], text[4:6], text[6:8], text[9:11], text[11:13], text[13:15])
-        if not all(part.isascii() and part.isdigit() for part in parts):
-            raise ValueError(text)
-        return datetime(*map(int, parts), tzinfo=UTC)  # type: ignore[misc,arg-type]
+        return datetime.fromisoformat(text), text
     except ValueError:
         raise refusals.no_date(request) from None
+
+
+def _basic(moment: datetime) -> str:
+    """`YYYYMMDDTHHMMSSZ` of a moment in UTC."""
+    return moment.strftime("%Y%m%dT%H%M%SZ")
 
 
 def _payload_hash(request: Request, service: str) -> str:
@@ -293,6 +298,8 @@ def _check_coverage(signature: Signature, request: Request) -> None:
 
 
 def _check_whole_body(signature: Signature, request: Request) -> None:
+    if signature.service != "s3" and not signature.presigned:
+        return  # the hash is that of this very body: see `_payload_hash`
     if request.body is None or not _HEX64.match(signature.payload_hash):
         return
     actual = _body_hash(request)

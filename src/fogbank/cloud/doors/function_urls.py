@@ -15,7 +15,7 @@ from collections.abc import Callable
 from fogbank.cloud.authentication import Authenticator
 from fogbank.cloud.codec import hints
 from fogbank.cloud.context import Context, Principal, Request, Response, Target
-from fogbank.cloud.errors import ServiceError
+from fogbank.cloud.errors import InternalFailure, ServiceError
 from fogbank.cloud.ports import Records
 from fogbank.cloud.records.function import FunctionPolicy, FunctionUrl
 from fogbank.cloud.rules.authorization import Authorization
@@ -66,6 +66,13 @@ class FunctionUrlDoor:
         self._trail = trail
         self._new_request_id = new_request_id
         self._clock = clock
+        self._keys = {url.url_id: url.key for url in records.all(FunctionUrl)}
+        records.subscribe(FunctionUrl, self._changed)
+
+    def _changed(self, key: str) -> None:
+        url = self._records.get(FunctionUrl, key)
+        if url is not None:
+            self._keys[url.url_id] = key
 
     def takes(self, request: Request) -> bool:
         if _host_id(request) is not None:
@@ -84,6 +91,7 @@ class FunctionUrlDoor:
             answer = _refusal(error)
         except Exception:
             log.exception("request %s to a function URL failed", context.request_id)
+            context.error = InternalFailure(context.request_id)
             answer = _plain(502, "Internal Server Error")
         if url is not None and url.cors and not is_preflight(request.method, request.headers):
             answer.headers.update(cors_headers(url.cors, request.headers))
@@ -93,7 +101,9 @@ class FunctionUrlDoor:
 
     def _url(self, request: Request) -> FunctionUrl | None:
         url_id = _host_id(request) or request.raw_path.removeprefix(PATH).partition("/")[0]
-        return next((url for url in self._records.all(FunctionUrl) if url.url_id == url_id), None)
+        url = self._records.get(FunctionUrl, self._keys.get(url_id, ""))
+        # What was deleted stays among the keys; its function may have another URL by now.
+        return url if url is not None and url.url_id == url_id else None
 
     async def _answer(self, context: Context, url: FunctionUrl | None) -> Response:
         request = context.request

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from uuid import uuid4
@@ -38,6 +40,9 @@ from fogbank.core.clock import Clock
 
 log = logging.getLogger("fogbank.autoscaling")
 
+Fired = Mapping[str, Sequence[Alarm]]
+"""ARN of a policy -> the alarms that stand and ask for it."""
+
 LOOK_EVERY_S = 10.0
 """How often a policy that was held back is tried again (observed: every 10 s or so)."""
 
@@ -59,9 +64,14 @@ class AutoScaling:
         self._clock = clock
         self._time_scale = time_scale
         self._measures: dict[str, Measure] = {}
+        activities = records.all(ScalingActivity)
+        self._num_activities = max((each.number for each in activities), default=0)
+        # What is under way is asked for again and again, and is a few of ever so many.
+        self._under_way = {each.key for each in activities if each.status == "InProgress"}
         self._changed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         alarms.listeners.append(self._hear)
+        records.subscribe(ScalingActivity, self._note_activity)
         for kind in (ScalableTarget, ScheduledAction, Endpoint, ProvisionedConcurrency):
             records.subscribe(kind, lambda _: self._changed.set())
 
@@ -97,14 +107,23 @@ class AutoScaling:
         while True:
             await self._changed.wait()
             self._changed.clear()
+            fired = self._fired()
             for target in self._records.all(ScalableTarget):
                 try:
-                    self._look_after(target, self._clock.now())
+                    self._look_after(target, fired, self._clock.now())
                 except Exception:  # one target's trouble must not stop the others' scaling
                     log.exception("scalable target %s", target.key)
             self._end_left_behind(self._clock.now())
 
-    def _look_after(self, target: ScalableTarget, now: datetime) -> None:
+    def _fired(self) -> Fired:
+        found: defaultdict[str, list[Alarm]] = defaultdict(list)
+        for alarm in self._records.all(Alarm):
+            if alarm.state == "ALARM" and alarm.request.get("ActionsEnabled", True):
+                for action in alarm.request.get("AlarmActions", ()):
+                    found[action].append(alarm)
+        return found
+
+    def _look_after(self, target: ScalableTarget, fired: Fired, now: datetime) -> None:
         capacity = self._resources.capacity(target.key)
         self._end_activity(target.key, capacity, now)
         if capacity is None:
@@ -112,7 +131,8 @@ class AutoScaling:
         target = self._obey_schedule(target, now)
         if self._move_into_bounds(target, capacity, now):
             return
-        decision = decide(self._standing(target, capacity), self._proposals(target, capacity), now)
+        proposals = self._proposals(target, capacity, fired)
+        decision = decide(self._standing(target, capacity), proposals, now)
         self._carry_out(target, capacity, decision, now)
 
     # -- activities -------------------------------------------------------------------------------
@@ -120,18 +140,21 @@ class AutoScaling:
     def _activities(self, target: str) -> list[ScalingActivity]:
         return self._records.all(ScalingActivity, prefix=f"{target}|")
 
+    def _note_activity(self, key: str) -> None:
+        activity = self._records.get(ScalingActivity, key)
+        if activity is not None and activity.status == "InProgress":
+            self._under_way.add(key)
+        else:
+            self._under_way.discard(key)
+
     def _running(self, target: str) -> ScalingActivity | None:
-        found = self._activities(target)
-        return next((each for each in reversed(found) if each.status == "InProgress"), None)
+        keys = [key for key in self._under_way if key.startswith(f"{target}|")]
+        return self._records.get(ScalingActivity, max(keys)) if keys else None
 
     def _end_left_behind(self, now: datetime) -> None:
         """Activities under way whose target has been deregistered end like all others."""
-        left = {
-            activity.target
-            for activity in self._records.all(ScalingActivity)
-            if activity.status == "InProgress"
-            and self._records.get(ScalableTarget, activity.target) is None
-        }
+        targets = {key.rpartition("|")[0] for key in self._under_way}
+        left = {each for each in targets if self._records.get(ScalableTarget, each) is None}
         for target in left:
             self._end_activity(target, self._resources.capacity(target), now)
 
@@ -219,7 +242,9 @@ class AutoScaling:
     def _policies(self, target: ScalableTarget) -> list[ScalingPolicy]:
         return self._records.all(ScalingPolicy, prefix=f"{target.key}|")
 
-    def _proposals(self, target: ScalableTarget, capacity: Capacity) -> list[Proposal]:
+    def _proposals(
+        self, target: ScalableTarget, capacity: Capacity, fired: Fired
+    ) -> list[Proposal]:
         bounds = Bounds(target.minimum, target.maximum)
         # While a change is under way the metric is still that of the capacity before it.
         running = self._running(target.key)
@@ -227,9 +252,9 @@ class AutoScaling:
         default_s = scalable(target.namespace, target.dimension).default_cooldown_s
         found: list[Proposal | None] = []
         for policy in self._policies(target):
-            for alarm in self._records.all(Alarm):
+            for alarm in fired.get(policy.arn, ()):
                 measure = self._measures.get(alarm.name)
-                if not _fires(alarm, policy) or measure is None:
+                if measure is None:
                     continue
                 cause = words.cause(alarm.name, policy.name)
                 if policy.type == "StepScaling":
@@ -357,17 +382,8 @@ class AutoScaling:
         )
 
     def _next_number(self) -> int:
-        numbers = [activity.number for activity in self._records.all(ScalingActivity)]
-        return max(numbers, default=0) + 1
-
-
-def _fires(alarm: Alarm, policy: ScalingPolicy) -> bool:
-    """Whether the alarm stands and asks for the policy."""
-    return (
-        alarm.state == "ALARM"
-        and alarm.request.get("ActionsEnabled", True)
-        and policy.arn in alarm.request.get("AlarmActions", ())
-    )
+        self._num_activities += 1
+        return self._num_activities
 
 
 def _past(activity: ScalingActivity, time_scale: float) -> Past:

@@ -12,7 +12,6 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 from fogbank.cloud.ports import Objects, StoredObject
 from fogbank.core.errors import FogbankError
@@ -50,11 +49,12 @@ class S3Location:
     @classmethod
     def parse(cls, uri: str) -> S3Location:
         """Raises ChannelError for anything that is not s3://BUCKET/..."""
-        parts = urlsplit(uri, allow_fragments=False)
-        if parts.scheme != "s3" or not parts.netloc:
+        # Not urlsplit: question marks and brackets are legal characters of a key.
+        scheme, _, rest = uri.partition("://")
+        bucket, _, key = rest.partition("/")
+        if scheme != "s3" or not bucket:
             raise ChannelError(f"not an S3 URI: {uri!r} (expected s3://bucket/prefix)")
-        # Not urlsplit's path: a question mark is a legal character of a key.
-        return cls(parts.netloc, uri.partition("://")[2].partition("/")[2])
+        return cls(bucket, key)
 
     def child(self, name: str) -> S3Location:
         """The location of `name` below this one."""

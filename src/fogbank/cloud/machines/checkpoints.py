@@ -58,7 +58,7 @@ class Checkpoints:
         parts = local.split("/")
         if parts[:3] != ["", "opt", "ml"] or len(parts) < 4 or {"..", ".", ""} & {*parts[3:]}:
             raise ChannelError(f"CheckpointConfig.LocalPath {local} is not a folder below /opt/ml")
-        self._folders = [(trusted, (*below, *parts[3:])) for trusted, below in trees]
+        self.folders: list[Tree] = [(trusted, (*below, *parts[3:])) for trusted, below in trees]
         self._staging = staging
         self._objects = objects
         self._clock = clock
@@ -79,7 +79,7 @@ class Checkpoints:
         files = channels.arrange(
             "checkpoints", channels.below_prefix(listed, f"{prefix}/" if prefix else "")
         )
-        for number, (trusted, below) in enumerate(self._folders):
+        for number, (trusted, below) in enumerate(self.folders):
             await placement.place(
                 files,
                 trusted.joinpath(*below),
@@ -99,7 +99,7 @@ class Checkpoints:
     async def upload(self, *, final: bool) -> None:
         """Upload new and changed files; with `final`, also those that changed just now. Raises
         OSError and LookupError only with `final`; before that, the next look tries again."""
-        for number in range(len(self._folders)):
+        for number in range(len(self.folders)):
             for path, version in (await in_thread(self._look, number)).items():
                 key = number, path
                 settled = final or self._seen.get(key) == version
@@ -116,7 +116,7 @@ class Checkpoints:
                     log.warning("checkpoint %s was not uploaded: %s", path, error)
 
     def _look(self, number: int) -> dict[str, _Version]:
-        trusted, below = self._folders[number]
+        trusted, below = self.folders[number]
         try:
             with nofollow.open_folder(trusted, *below) as folder:
                 return {
@@ -142,7 +142,7 @@ class Checkpoints:
         staged = self._staging / "checkpoint"
         place = self._location.child(path)
         try:
-            await in_thread(stage, self._folders[number], path, staged)
+            await in_thread(stage, self.folders[number], path, staged)
             await self._objects.put_file(place.bucket, place.key, staged)
         finally:
             staged.unlink(missing_ok=True)

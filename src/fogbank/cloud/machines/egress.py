@@ -112,10 +112,10 @@ def parse(head: bytes) -> Asked:
     if len(words) != 3 or not words[2].startswith("HTTP/1."):
         raise BadRequest("this is no HTTP/1.1 request")
     method, target, version = words
-    url = urlsplit(f"https://{target}" if method == "CONNECT" else target)
     try:
+        url = urlsplit(f"https://{target}" if method == "CONNECT" else target)
         valid = url.scheme in _PORTS and bool(url.hostname) and url.port != 0
-    except ValueError:
+    except ValueError:  # half an IPv6 address; a port that is no number
         valid = False
     if not valid or (method != "CONNECT" and url.scheme != "http"):
         raise BadRequest(
@@ -142,7 +142,7 @@ class HttpProxy:
             return writer.close()
         try:
             outside = await self._open(asked, writer)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # UnicodeError: a name that no host can have
             return await _refuse(writer, 502, "Bad Gateway", f"{asked.host}:{asked.port}: {error}")
         await relay((reader, writer), outside)
 
@@ -168,8 +168,12 @@ class HttpProxy:
         url = self._proxies.get(kind) or self._proxies.get("all")
         if not url or proxy_bypass(f"{asked.host}:{asked.port}", self._proxies):
             return None
-        found = urlsplit(url if "://" in url else f"http://{url}")
-        if found.scheme not in _PORTS or not found.hostname:
+        try:
+            found = urlsplit(url if "://" in url else f"http://{url}")
+            usable = found.scheme in _PORTS and bool(found.hostname) and found.port != 0
+        except ValueError:  # its text may show a password
+            raise OSError("the address of the host's proxy is none") from None
+        if not usable:
             raise OSError(f"the host's proxy {found.scheme}://{found.hostname} is not one for HTTP")
         return found
 

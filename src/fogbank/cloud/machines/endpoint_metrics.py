@@ -28,6 +28,7 @@ log = logging.getLogger("fogbank.hosting")
 NAMESPACE, INSTANCE_NAMESPACE = "AWS/SageMaker", "/aws/sagemaker/Endpoints"
 
 EVERY_S = 1.0
+_LEAD_S = 0.05
 INSTANCE_EVERY_S = 60.0
 """How often the use of processors and memory is emitted (developer guide: 1-minute frequency)."""
 
@@ -38,7 +39,7 @@ class VariantMeter:
     def __init__(self, sink: MetricSink, endpoint: str, variant: str) -> None:
         dimensions = {"EndpointName": endpoint, "VariantName": variant}
 
-        def series(name: str, unit: str = "Count") -> Callable[[float, datetime], None]:
+        def series(name: str, unit: str = "Count") -> Callable[[float, int], None]:
             return sink.series(NAMESPACE, name, unit, dimensions).add
 
         self.last_invoked: datetime | None = None
@@ -55,18 +56,20 @@ class VariantMeter:
     ) -> None:
         """One invocation has been answered. status: of the container; 500 where it gave none."""
         self.last_invoked = now
-        self._invocations(1.0, now)
-        self._per_instance(1.0 / max(1, num_instances), now)
-        self._errors_4xx(float(400 <= status < 500), now)
-        self._errors_5xx(float(status >= 500), now)
-        self._model_errors(float(not 200 <= status < 300), now)
-        self._model_latency(model_s * 1e6, now)
-        self._overhead_latency(overhead_s * 1e6, now)
+        at_s = math.floor(now.timestamp())
+        self._invocations(1.0, at_s)
+        self._per_instance(1.0 / max(1, num_instances), at_s)
+        self._errors_4xx(float(400 <= status < 500), at_s)
+        self._errors_5xx(float(status >= 500), at_s)
+        self._model_errors(float(not 200 <= status < 300), at_s)
+        self._model_latency(model_s * 1e6, at_s)
+        self._overhead_latency(overhead_s * 1e6, at_s)
 
     def idle(self, now: datetime) -> None:
         """A period without an invocation: that is zero, not unknown."""
-        self._invocations(0.0, now)
-        self._per_instance(0.0, now)
+        at_s = math.floor(now.timestamp())
+        self._invocations(0.0, at_s)
+        self._per_instance(0.0, at_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +117,15 @@ class EndpointMetrics:
             await asyncio.wait([self._task])
 
     async def _run(self) -> None:
+        measured = 0
         while True:
             now_s = self._clock.now().timestamp()
             # Just before the second ends: a zero belongs to the period that is about to.
-            await self._clock.sleep(EVERY_S - (now_s + 0.05) % EVERY_S)
+            number = math.floor((now_s + _LEAD_S) / EVERY_S) + 1
+            if number == measured:  # a timer may ring a moment early: not twice for one second
+                number += 1
+            measured = number
+            await self._clock.sleep(number * EVERY_S - _LEAD_S - now_s)
             try:
                 self.measure(self._clock.now())
             except Exception:  # one bad reading must not end the measuring

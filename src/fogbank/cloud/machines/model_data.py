@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from fogbank.cloud.machines.archive import ArchiveError, unpack
+from fogbank.cloud.machines.archive import ArchiveError
 from fogbank.cloud.machines.channels import (
     ChannelError,
     S3Location,
@@ -19,8 +19,7 @@ from fogbank.cloud.machines.channels import (
     below_prefix,
     list_objects,
 )
-from fogbank.cloud.machines.placement import place
-from fogbank.cloud.machines.threads import in_thread
+from fogbank.cloud.machines.placement import place, unpack_object
 from fogbank.cloud.ports import Objects, StoredObject
 from fogbank.core.errors import FogbankError
 
@@ -49,7 +48,7 @@ class ModelStore:
             if source and source["CompressionType"] == "None":
                 await self._copy(S3Location.parse(uri), source["S3DataType"], folder)
             else:
-                await self._unpack(S3Location.parse(uri), folder)
+                await unpack_object(self._objects, S3Location.parse(uri), folder)
         except (ChannelError, ArchiveError) as error:
             raise ModelDataError(f"Could not use the model data at {uri}: {error}") from error
         except LookupError:
@@ -57,12 +56,6 @@ class ModelStore:
                 f"Could not find model data at {uri}. Please ensure that the object exists and "
                 "that the role of the model may read it."
             ) from None
-
-    async def _unpack(self, location: S3Location, folder: Path) -> None:
-        archive = self._objects.stat(location.bucket, location.key)
-        if archive is None:
-            raise LookupError(str(location))
-        await in_thread(unpack, archive.path, folder)
 
     async def _copy(self, location: S3Location, kind: str, folder: Path) -> None:
         listed = await list_objects(self._objects, location.bucket, location.key)

@@ -7,17 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
-import socket
-import sys
 from collections.abc import Mapping
 from ipaddress import IPv4Address, ip_address
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+from fogbank.cloud.machines.companion import start_companion
 from fogbank.cloud.machines.engine import EngineError, NetworkSpec
-from fogbank.cloud.machines.process_instance import MARK
 
 Links = Literal["veth", "loopback"]
 """How the instances of a job are connected, see `job_network.py`."""
@@ -100,37 +97,15 @@ async def open_network(
         "environment": {k: v for k, v in environment.items() if k.lower().endswith("_proxy")},
     }
     (spec.folder / _HOSTS).write_text(_hosts(spec))
-    ours, theirs = socket.socketpair()
+    companion = await start_companion(spec.name, spec.folder, "-c", _RUN, _PACKAGES)
     try:
-        with theirs:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                *("-I", "-S", "-c", _RUN, _PACKAGES, str(theirs.fileno())),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.DEVNULL,
-                env={MARK: str(spec.folder.resolve())},
-                pass_fds=(theirs.fileno(),),
-                start_new_session=True,
-            )
-    except OSError as error:
-        ours.close()
-        raise EngineError(f"{spec.name}: cannot start a process: {error}") from error
-    except BaseException:  # a stop came in the middle; a process sees the end of its socket
-        ours.close()
-        raise
-    events, control = await asyncio.open_connection(sock=ours)
-    try:
-        control.write(json.dumps(order).encode() + b"\n")
-        await control.drain()
-        line = await events.readline()
-        ready = json.loads(line) if line else {"message": "it was killed while starting"}
+        ready = await companion.order(order)
         if ready.get("event") != "ready":
             raise EngineError(f"{spec.name}: no network of its own: {ready['message']}")
     except BaseException:
-        control.close()
-        await process.wait()
+        await companion.give_up()
         raise
-    return JobNetwork(spec, links, process, control, ready)
+    return JobNetwork(spec, links, companion.process, companion.commands, ready)
 
 
 def _addresses(spec: NetworkSpec) -> tuple[str, ...]:

@@ -20,9 +20,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal
 
-from fogbank.cloud.machines.channels import ChannelFiles
+from fogbank.cloud.machines.archive import unpack
+from fogbank.cloud.machines.channels import ChannelFiles, S3Location
 from fogbank.cloud.machines.threads import in_thread
-from fogbank.cloud.ports import StoredObject
+from fogbank.cloud.ports import Objects, StoredObject
 
 Strategy = Literal["mount", "reflink", "copy"]
 
@@ -65,6 +66,24 @@ async def place(
     while pending:
         gone = await in_thread(_place_files, root, pending, act)
         pending = {path: new for path, old in gone.items() if (new := restat(old)) is not None}
+
+
+async def unpack_object(objects: Objects, location: S3Location, folder: Path) -> None:
+    """Unpack an object that is a gzipped tar below `folder` (which exists), as it is now: one that
+    was replaced before it could be opened is looked for again.
+
+    Raises LookupError where there is none, ArchiveError as `archive.unpack`.
+    """
+    stored = objects.stat(location.bucket, location.key)
+    while stored is not None:
+        try:
+            await in_thread(unpack, stored.path, folder)
+            return
+        except FileNotFoundError:
+            replaced, stored = stored, objects.stat(location.bucket, location.key)
+            if stored == replaced:
+                raise
+    raise LookupError(f"{location} does not exist")
 
 
 def _make_folders(root: Path, channel: ChannelFiles) -> None:

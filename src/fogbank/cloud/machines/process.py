@@ -12,14 +12,13 @@ import contextlib
 import json
 import os
 import signal
-import socket
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from fogbank.cloud.machines import procfs
+from fogbank.cloud.machines.companion import start_companion
 from fogbank.cloud.machines.engine import (
     Attachment,
     Bind,
@@ -31,7 +30,6 @@ from fogbank.cloud.machines.enter import descendants
 from fogbank.cloud.machines.network import JobNetwork, Links, open_network
 from fogbank.cloud.machines.process_instance import (
     MARK,
-    PIECE_BYTES,
     RECORD,
     ProcessInstance,
     end_marked,
@@ -150,43 +148,24 @@ class ProcessEngine:
                 f"{spec.name}: the engine {self.name} has no views, hidden folders, binds and "
                 "networks"
             )
-        order = json.dumps(self._order(spec)).encode() + b"\n"
-        ours, theirs = socket.socketpair()
+        order = self._order(spec)
+        companion = await start_companion(spec.name, spec.folder, _ENTER, piped=True)
         try:
-            with theirs:
-                process = await asyncio.create_subprocess_exec(
-                    sys.executable,
-                    *("-I", "-S", _ENTER, str(theirs.fileno())),
-                    stdin=asyncio.subprocess.DEVNULL,
-                    stdout=asyncio.subprocess.PIPE,
-                    stderr=asyncio.subprocess.STDOUT,
-                    limit=PIECE_BYTES,
-                    env={MARK: str(spec.folder.resolve())},
-                    pass_fds=(theirs.fileno(),),
-                    start_new_session=True,
-                )
-        except OSError as error:
-            ours.close()
-            raise EngineError(f"{spec.name}: cannot start a process: {error}") from error
-        except BaseException:  # a stop came in the middle; a process sees the end of its socket
-            ours.close()
-            raise
-        events, commands = await asyncio.open_connection(sock=ours)
-        try:
-            self._keep_record(spec, process.pid)
-            commands.write(order)
-            await commands.drain()
-            line = await events.readline()
-            first = json.loads(line) if line else {"message": "it was killed while starting"}
+            self._keep_record(spec, companion.process.pid)
+            first = await companion.order(order)
             if first.get("event") != "started":
                 raise EngineError(f"{spec.name}: cannot start {spec.argv[0]}: {first['message']}")
         except BaseException:
-            commands.close()  # enter.py sees the end of the socket and kills what there is
-            await process.communicate()
+            await companion.give_up()  # enter.py kills what there is
             (spec.folder / RECORD).unlink(missing_ok=True)
             raise
         instance = ProcessInstance(
-            spec, self._clock, process, events, commands, enclosed=self.can_mount
+            spec,
+            self._clock,
+            companion.process,
+            companion.events,
+            companion.commands,
+            enclosed=self.can_mount,
         )
         self._instances.add(instance)
         if self._memory_watch is None or self._memory_watch.done():

@@ -1,6 +1,7 @@
 """Whether the instances of a job work together: seen while they run, and from what they leave.
 
-In: running instances, and the folders of their models. Out: an Evidence for `rules.distribution`.
+In: running instances, and the folders of their models and checkpoints. Out: an Evidence for
+`rules.distribution`.
 """
 
 from __future__ import annotations
@@ -51,17 +52,23 @@ class GroupWatch:
             self._connected = await in_thread(self._linked, pids, self._ignored_port)
             self._num_looks += 1
 
-    async def evidence(self, models: Sequence[Tree]) -> Evidence:
-        """What was seen. models: the folder of each instance's model."""
-        found: tuple[str | None, ...] = (None,) * len(models)
+    async def evidence(self, models: Sequence[Tree], checkpoints: Sequence[Tree]) -> Evidence:
+        """What was seen. models, checkpoints: the folders of each instance."""
+        nothing: tuple[str | None, ...] = (None,) * len(models)
+        found = kept = nothing
         if self._num_looks and not self._connected:  # else nobody asks what they left
             found = await in_thread(identities, models)
-        return Evidence(connected=self._connected, num_looks=self._num_looks, models=found)
+            if found == nothing:
+                kept = await in_thread(identities, checkpoints)
+        return Evidence(
+            connected=self._connected, num_looks=self._num_looks, models=found, checkpoints=kept
+        )
 
 
 def identities(models: Sequence[Tree]) -> tuple[str | None, ...]:
-    """What tells models apart: the content of the largest file, which holds the weights (smaller
-    ones may have a date or a host's name in them). None where there is no file. Raises OSError."""
+    """What tells models (or checkpoints) apart: the content of the largest file, which holds the
+    weights (smaller ones may have a date or a host's name in them). None where there is no file.
+    Raises OSError."""
     largest = [_largest(tree) for tree in models]
     sizes = Counter(found[1] for found in largest if found)
     return tuple(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -77,7 +78,9 @@ class RoutedVariant:
     replicas: tuple[RoutedReplica, ...]
 
 
-def _untried(variant: RoutedVariant, tried: set[str]) -> list[RoutedReplica]:
+def _untried(variant: RoutedVariant, tried: set[str]) -> Sequence[RoutedReplica]:
+    if not tried:
+        return variant.replicas
     return [replica for replica in variant.replicas if replica.id not in tried]
 
 
@@ -112,14 +115,14 @@ class Router:
 
     def fleet(self) -> Fleet:
         """Who serves what at the moment."""
-        return {
-            (endpoint, variant.name): [
-                Gauge(replica.id, replica.outstanding, replica.usage, replica.share)
-                for replica in variant.replicas
-            ]
-            for endpoint, variants in self._routes.items()
-            for variant in variants
-        }
+        found: defaultdict[tuple[str, str], list[Gauge]] = defaultdict(list)
+        for endpoint, variants in self._routes.items():
+            for variant in variants:  # of one name there are two while an update moves traffic
+                found[endpoint, variant.name].extend(
+                    Gauge(replica.id, replica.outstanding, replica.usage, replica.share)
+                    for replica in variant.replicas
+                )
+        return found
 
     def meter(self, endpoint: str, variant: str) -> VariantMeter:
         """Where a variant's invocations are counted."""
@@ -165,10 +168,13 @@ class Router:
     async def _exchange(self, replica: RoutedReplica, invocation: Invocation) -> Answer:
         replica.begin()
         try:
-            async with asyncio.timeout(self._limit_s):
-                return await replica.http.request(
-                    "POST", "/invocations", invocation.headers, invocation.body
-                )
+            return await replica.http.request(
+                "POST",
+                "/invocations",
+                invocation.headers,
+                invocation.body,
+                limit_s=self._limit_s,
+            )
         finally:
             replica.end()
 
@@ -190,15 +196,16 @@ class Router:
         variants = self._routes.get(invocation.endpoint)
         if not variants:
             raise LookupError(f"Endpoint {invocation.endpoint} is not in service")
-        if invocation.target_variant is None:
-            weights = [variant.weight for variant in variants]
-            return variants[choose_variant(weights, self._random.random())]
-        for variant in variants:
-            if variant.name == invocation.target_variant:
-                return variant
-        raise LookupError(
-            f"Variant {invocation.target_variant} not found for endpoint {invocation.endpoint}"
-        )
+        if invocation.target_variant is not None:
+            # Of one name there are two while an update moves the traffic to a new fleet.
+            variants = tuple(each for each in variants if each.name == invocation.target_variant)
+            if not variants:
+                raise LookupError(
+                    f"Variant {invocation.target_variant} not found for endpoint "
+                    f"{invocation.endpoint}"
+                )
+        weights = [variant.weight for variant in variants]
+        return variants[choose_variant(weights, self._random.random())]
 
     def _replica(self, variant: RoutedVariant, tried: set[str]) -> RoutedReplica:
         replicas = [

@@ -27,13 +27,12 @@ log = logging.getLogger("fogbank.training")
 
 
 class TrainingJobs:
-    """All training jobs of the cloud. `run` keeps them until `stop`."""
+    """All training jobs of the cloud, between `start` and `stop`."""
 
     def __init__(self, records: Records, metrics: MetricSink, site: Site) -> None:
         self._records = records
         self._metrics = metrics
         self._site = site
-        self._stopping = asyncio.Event()
         self._resumed: set[str] = set()
         self._captures: dict[str, MetricCapture] = {}
         self._reconciler = Reconciler(
@@ -44,14 +43,8 @@ class TrainingJobs:
             broken=self._broken,
         )
 
-    async def run(self) -> None:
-        """Take up what an earlier run left, then serve every job until `stop` is called."""
-        await self.start()
-        await self._stopping.wait()
-        await self._reconciler.stop()
-
     async def start(self) -> None:
-        """The first half of `run`: returns when jobs are being served."""
+        """Take up what an earlier run left, then serve every job until `stop` is called."""
         root = self._site.training_root
         for folder in (root, self._site.torch_home, self._site.overlays):
             folder.mkdir(parents=True, exist_ok=True)
@@ -66,7 +59,6 @@ class TrainingJobs:
 
     async def stop(self) -> None:
         """End every instance; the records say InProgress, and the next run goes on from there."""
-        self._stopping.set()
         await self._reconciler.stop()
 
     def objective_values(self, name: str) -> tuple[float, ...]:

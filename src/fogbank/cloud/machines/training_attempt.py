@@ -21,7 +21,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from fogbank.cloud.machines import archive, channels, meeting, nofollow, opt_ml, placement
+from fogbank.cloud.machines import channels, meeting, nofollow, opt_ml, placement
 from fogbank.cloud.machines.archive import ArchiveError
 from fogbank.cloud.machines.channels import ChannelError, S3Location
 from fogbank.cloud.machines.checkpoints import Checkpoints
@@ -317,18 +317,14 @@ class Attempt:
         uri = opt_ml.submit_archive(self._job)
         if uri is None:
             return
-        place = S3Location.parse(uri)
         try:
-            stored = self._site.objects.stat(place.bucket, place.key)
+            code = S3Location.parse(uri)
+            await placement.unpack_object(self._site.objects, code, host.base / "code")
         except LookupError:
-            stored = None
-        if stored is None:
             raise ChannelError(
                 f"Data download failed:the code in {uri} (hyperparameter "
                 "sagemaker_submit_directory) does not exist"
-            )
-        try:
-            await in_thread(archive.unpack, stored.path, host.base / "code")
+            ) from None
         except ArchiveError as error:
             raise ArchiveError(f"the code in {uri} cannot be unpacked: {error}") from error
 
@@ -451,7 +447,7 @@ class Attempt:
         await self._kill_all()
         await _ended(self._checkpoint_task)
         self._staging.mkdir(parents=True, exist_ok=True)
-        if with_model:
+        if self._job.failure_reason is None:
             await self._look_for_copies()
         config = self._job.request["OutputDataConfig"]
         try:
@@ -474,7 +470,12 @@ class Attempt:
         if self._group is None or self._billed_from is None:
             return
         models = [(trusted, (*below, "model")) for trusted, below in self._trees]
-        evidence = await self._group.evidence(models)
+        checkpoints: list[Tree]
+        if self._checkpoints is None:
+            checkpoints = [(trusted, (*below, "checkpoints")) for trusted, below in self._trees]
+        else:
+            checkpoints = self._checkpoints.folders
+        evidence = await self._group.evidence(models, checkpoints)
         billed_s = (self._site.clock.now() - self._billed_from).total_seconds()
         warning = distribution.copies(self._job, evidence, billed_s)
         if warning is not None:

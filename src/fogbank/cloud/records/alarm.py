@@ -54,4 +54,9 @@ class AlarmEvent:
 
     @property
     def key(self) -> str:
-        return f"{self.number:012d}"
+        return event_key(self.number)
+
+
+def event_key(number: int) -> str:
+    """The key of an alarm's event: in the order of the numbers."""
+    return f"{number:012d}"

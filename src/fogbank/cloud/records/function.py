@@ -210,6 +210,13 @@ class LayerVersion:
         return f"{self.layer}:{self.version:08d}"
 
 
+def layer_key(arn: str) -> str:
+    """The key of the layer version `arn:...:layer:NAME:NUMBER`; "" for what is none. The record may
+    be another region's or account's: compare its ARN."""
+    layer, _, number = arn.rpartition(":")
+    return f"{layer.rpartition(':')[2]}:{int(number):08d}" if number.isdecimal() else ""
+
+
 @dataclass(frozen=True, kw_only=True)
 class QueuedEvent:
     """An asynchronous event that was accepted (202) and has not been dealt with yet.

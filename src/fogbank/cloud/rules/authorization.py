@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fogbank.cloud.context import Principal
+from fogbank.cloud.rules.iam_actions import action_of
 
 NEEDS_NO_PERMISSION = frozenset({("sts", "GetCallerIdentity"), ("sts", "GetSessionToken")})
 """AWS answers these to everybody who can sign (STS API reference)."""
@@ -23,14 +24,21 @@ class Authorization:
     reason: str
 
 
+_ALLOWED = {
+    kind: Authorization(True, f"{kind} may do everything") for kind in ("root", "role-session")
+}
+
+
 def root_and_role_sessions(principal: Principal, service: str, operation: str) -> Authorization:
     """The rule of this module's docstring. `reason` of a refusal is AWS's wording."""
-    if principal.kind in ("root", "role-session"):
-        return Authorization(True, f"{principal.kind} may do everything")
+    allowed = _ALLOWED.get(principal.kind)
+    if allowed is not None:
+        return allowed
     if (service, operation) in NEEDS_NO_PERMISSION:
         return Authorization(True, "needs no permission")
+    action = action_of(service, operation)
     return Authorization(
         False,
-        f"User: {principal.arn} is not authorized to perform: {service}:{operation} "
-        f"because no identity-based policy allows the {service}:{operation} action",
+        f"User: {principal.arn} is not authorized to perform: {action} "
+        f"because no identity-based policy allows the {action} action",
     )

@@ -48,14 +48,16 @@ _LOST_PEER = re.compile(
 class Evidence:
     """What was seen while the instances of a job ran.
 
-    connected: a process of one instance had a connection to a process of another.
-    num_looks: how often that was looked at while all of them ran.
-    models:    what identifies the weights that each instance left; None where it left no model.
+    connected:   a process of one instance had a connection to a process of another.
+    num_looks:   how often that was looked at while all of them ran.
+    models:      what identifies the weights that each instance left; None where it left no model.
+    checkpoints: the same of their checkpoints, where no instance left a model.
     """
 
     connected: bool
     num_looks: int
     models: tuple[str | None, ...]
+    checkpoints: tuple[str | None, ...] = ()
 
 
 def setting_of(job: TrainingJob) -> str | None:
@@ -104,13 +106,18 @@ def copies(job: TrainingJob, seen: Evidence, billed_s: float) -> str | None:
     if count < 2 or seen.connected or seen.num_looks < MIN_LOOKS:
         return None
     left = Counter(model for model in seen.models if model is not None)
+    kept = Counter(checkpoint for checkpoint in seen.checkpoints if checkpoint is not None)
+    alike = max(kept.values(), default=0)
     setting = setting_of(job)
     # A group of a few pictures can live between two looks. Where one was asked for, a model on the
-    # first instance alone is how it should be.
-    if not left or (setting is not None and left.total() == 1):
+    # first instance alone is how it should be. Checkpoints that differ may be parts of one.
+    if (not left and alike < 2) or (setting is not None and left.total() == 1):
         return None
-    identical = max(left.values())
-    if identical > 1:
+    identical = max(left.values(), default=0)
+    if not left:
+        what = f"{alike} of {count} instances left no model and identical checkpoints"
+        num_alike = alike
+    elif identical > 1:
         what, num_alike = f"{identical} of {count} instances trained identical models", identical
     elif _is_sharded(job):
         return None

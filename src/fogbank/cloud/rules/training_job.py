@@ -87,7 +87,7 @@ class Observation:
     terminated:     when SIGTERM was sent; None where it was not.
     has_model:      /opt/ml/model has something in it (asked once nothing runs any more).
     uploaded:       the output is in S3.
-    warning:        what the caller should know of a job that completed (`rules.distribution`).
+    warning:        what the caller should know of a job that has not failed (`rules.distribution`).
     client_error:   something that the caller has to mend: no objects under a channel's prefix, the
                     output bucket is gone. Becomes `ClientError: ...`.
     internal_error: something broke in the machine itself. Becomes `InternalServerError: ...`.
@@ -351,12 +351,11 @@ def _uploading(job: TrainingJob, seen: Observation, now: datetime) -> Decision:
     if job.failure_reason is not None:
         return _fail(job, job.failure_reason, now)
     if job.status == "Stopping":
-        return _stopped(job, now)
+        return _stopped(job, now, seen.warning)
     message = MESSAGES["Completed"]
     if not seen.has_model:
         message += " (nothing was left in /opt/ml/model: there is no model.tar.gz)"
-    if seen.warning:
-        message += f". Warning: {seen.warning}"
+    message += _warned(seen.warning)
     completed = transition(job, "Completed", message, now)
     return Decision(action="release", reason=message, job=completed)
 
@@ -371,11 +370,17 @@ def _end_without_container(job: TrainingJob, now: datetime) -> Decision:
     return _stopped(job, now)
 
 
-def _stopped(job: TrainingJob, now: datetime) -> Decision:
+def _stopped(job: TrainingJob, now: datetime, warning: str | None = None) -> Decision:
     """`stop_requested` tells a stop from a time limit: both are Stopping until here."""
     status = "MaxRuntimeExceeded" if job.stop_requested is None else "Stopped"
-    stopped = transition(job, status, MESSAGES[status], now)
-    return Decision(action="release", reason=MESSAGES[status], job=stopped)
+    message = MESSAGES[status] + _warned(warning)
+    stopped = transition(job, status, message, now)
+    return Decision(action="release", reason=message, job=stopped)
+
+
+def _warned(warning: str | None) -> str:
+    """What a status message ends with."""
+    return f". Warning: {warning}" if warning else ""
 
 
 def _fail(job: TrainingJob, reason: str, now: datetime) -> Decision:

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from fogbank.cloud.ports import Records
-from fogbank.cloud.records.alarm import Alarm, AlarmEvent, AlarmState
+from fogbank.cloud.records.alarm import Alarm, AlarmEvent, AlarmState, event_key
 from fogbank.cloud.records.tags import Tags
 from fogbank.core.arn import Scope
 
@@ -78,19 +78,19 @@ def append(
     data: Mapping[str, Any],
 ) -> None:
     """Write one event; inside a transaction of the caller's where it belongs to a change."""
-    events = records.all(AlarmEvent)
+    newest = records.last(AlarmEvent)
     text = json.dumps(data, default=str)
     event = AlarmEvent(
         alarm=alarm,
-        number=events[-1].number + 1 if events else 1,
+        number=1 if newest is None else newest.number + 1,
         at=at,
         type=type_,
         summary=summary[:255],
         data=text if len(text) <= MAX_DATA_CHARS else json.dumps({"type": type_, "version": "1.0"}),
     )
     with records.transaction():
-        for old in events[: max(0, len(events) + 1 - MAX_EVENTS)]:
-            records.delete(AlarmEvent, old.key)
+        # Numbers have no gaps, so that one more makes one too many.
+        records.delete(AlarmEvent, event_key(event.number - MAX_EVENTS))
         records.put(event)
 
 

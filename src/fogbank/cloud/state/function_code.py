@@ -39,6 +39,7 @@ class FunctionCodeStore:
             made.mkdir(parents=True, exist_ok=True)
         sync(folder)
         self._unpacking: dict[str, asyncio.Task[Path]] = {}
+        self._unpacked_bytes: dict[str, int] = {}
 
     async def put(self, archive: bytes | Path) -> tuple[str, int]:
         return await asyncio.to_thread(self._put, archive)
@@ -50,7 +51,11 @@ class FunctionCodeStore:
         return path
 
     def unpacked_bytes(self, code_sha256: str) -> int:
-        return zip_archive.unpacked_bytes(self.archive(code_sha256))
+        archive = self.archive(code_sha256)
+        known = self._unpacked_bytes.get(code_sha256)
+        if known is None:  # of an earlier run
+            known = self._unpacked_bytes[code_sha256] = zip_archive.unpacked_bytes(archive)
+        return known
 
     async def folder(self, code_sha256: str) -> Path:
         target = self._unpacked / _hex(code_sha256)
@@ -89,14 +94,16 @@ class FunctionCodeStore:
                     size_bytes += len(piece)
                     out.write(piece)
                 out.flush()
-                zip_archive.inspect(incoming)
+                contents = zip_archive.inspect(incoming)
                 os.fchmod(out.fileno(), 0o444)
                 os.fsync(out.fileno())
             incoming.rename(self._code / f"{digest.hexdigest()}.zip")
             sync(self._code)
         finally:
             incoming.unlink(missing_ok=True)
-        return b64encode(digest.digest()).decode("ascii"), size_bytes
+        code_sha256 = b64encode(digest.digest()).decode("ascii")
+        self._unpacked_bytes[code_sha256] = contents.size_bytes
+        return code_sha256, size_bytes
 
     def _unpack(self, archive: Path, target: Path) -> Path:
         growing = Path(tempfile.mkdtemp(dir=self._incoming))

@@ -53,6 +53,15 @@ class RecordsKeyring:
     def __init__(self, records: Records, scope: Scope) -> None:
         self._records = records
         self._scope = scope
+        # Every request asks who signed it; the answer changes with these records alone.
+        self._known: dict[str, SigningKey] = {}
+        self._used: dict[tuple[str, str], datetime] = {}
+        for kind in (Session, AccessKey, Role, User):
+            records.subscribe(kind, self._forget)
+
+    def _forget(self, _: str) -> None:
+        self._known.clear()
+        self._used.clear()
 
     @property
     def region(self) -> str:
@@ -60,6 +69,14 @@ class RecordsKeyring:
         return self._scope.region
 
     def find(self, access_key_id: str) -> SigningKey | None:
+        known = self._known.get(access_key_id)
+        if known is None:
+            known = self._look_up(access_key_id)
+            if known is not None:
+                self._known[access_key_id] = known
+        return known
+
+    def _look_up(self, access_key_id: str) -> SigningKey | None:
         session = self._records.get(Session, access_key_id)
         if session is not None:
             principal = self._session_principal(session)
@@ -197,15 +214,32 @@ class RecordsKeyring:
     def note_use(self, access_key_id: str, service: str, now: datetime) -> None:
         """Remember when a key, or the role behind a session, was last used. AWS shows such dates
         late and coarsely too; here they move in steps of LAST_USED_STEP."""
+        if not _stale(self._used.get((access_key_id, service)), now):
+            return
+        noted = self._note_use(access_key_id, service, now)
+        # Afterwards: what was just written makes everything be looked up again.
+        self._used[access_key_id, service] = noted
+
+    def _note_use(self, access_key_id: str, service: str, now: datetime) -> datetime:
+        """When it was last used, as the records have it now."""
         key = self._records.get(AccessKey, access_key_id)
         if key is not None:
-            if _stale(key.last_used, now) or key.last_used_service != service:
-                self._records.put(replace(key, last_used=now, last_used_service=service))
-            return
+            if (
+                key.last_used_service == service
+                and key.last_used
+                and not _stale(key.last_used, now)
+            ):
+                return key.last_used
+            self._records.put(replace(key, last_used=now, last_used_service=service))
+            return now
         session = self._records.get(Session, access_key_id)
         role = self._role(session.role_arn) if session and session.role_arn else None
-        if role is not None and _stale(role.last_used, now):
-            self._records.put(replace(role, last_used=now, last_used_region=self._scope.region))
+        if role is None:
+            return now
+        if role.last_used and not _stale(role.last_used, now):
+            return role.last_used
+        self._records.put(replace(role, last_used=now, last_used_region=self._scope.region))
+        return now
 
 
 def _stale(seen: datetime | None, now: datetime) -> bool:

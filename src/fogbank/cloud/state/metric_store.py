@@ -78,9 +78,8 @@ class StoredSeries:
         self._waiting: object = None
         self._aggregate = Aggregate()
 
-    def add(self, value: float, at: datetime) -> None:
-        second = math.floor(at.timestamp())
-        at_s = second - second % self._step_s
+    def add(self, value: float, at_s: int) -> None:
+        at_s -= at_s % self._step_s
         if at_s != self._at_s or self._waiting is not self._store.waiting:
             self._aggregate = self._store.slot(self._metric, self._unit, at_s)
             self._at_s, self._waiting = at_s, self._store.waiting

@@ -6,9 +6,8 @@ crash is accepted, slowing down every call is not.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
 from datetime import datetime
-from operator import attrgetter
+from typing import NamedTuple
 
 from fogbank.cloud.state.database import Database
 
@@ -16,9 +15,10 @@ KEPT_ROWS = 200_000
 """The oldest rows beyond this are dropped: some 30 MB."""
 
 
-@dataclass(frozen=True, slots=True)
-class TrailEntry:
-    """`error_code` is empty for a success; `duration_us` counts from the first byte received."""
+class TrailEntry(NamedTuple):
+    """`error_code` is empty for a success; `duration_us` counts from the first byte received.
+
+    A tuple, as there is one for each request: made in a quarter of a frozen dataclass's time."""
 
     at: datetime
     request_id: str
@@ -29,10 +29,6 @@ class TrailEntry:
     status: int
     error_code: str
     duration_us: int
-
-
-# Not dataclasses.astuple: it copies in depth, 30 us an entry on the event loop, against 0.3.
-_all_but_at = attrgetter(*(field.name for field in fields(TrailEntry)[1:]))
 
 
 class Trail:
@@ -49,7 +45,7 @@ class Trail:
         if not self._waiting:
             return
         waiting, self._waiting = self._waiting, []
-        rows = [(entry.at.isoformat(), *_all_but_at(entry)) for entry in waiting]
+        rows = [(entry.at.isoformat(), *entry[1:]) for entry in waiting]
         with self._database.transaction() as connection:
             connection.executemany(
                 "INSERT INTO trail (at, request_id, service, operation, principal_arn, "

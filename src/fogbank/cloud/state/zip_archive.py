@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import errno
 import stat
 import zipfile
 import zlib
@@ -20,7 +21,8 @@ _NAME_BYTES = 255
 _PATH_BYTES = 4096
 _PIECE_BYTES = 1 << 20
 _ENCRYPTED = 0x1
-_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError, ValueError)
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError)
 
 
 class BadZip(ValueError):
@@ -41,7 +43,8 @@ class Contents:
 
 def inspect(archive: Path, *, max_members: int = MAX_MEMBERS) -> Contents:
     """What a zip holds. Raises BadZip for: no zip, damage (every checksum is verified), encryption,
-    an absolute path, `..`, links and devices, a name that is a file and a folder, too much."""
+    packing by other methods than deflate, an absolute path, `..`, links and devices, a name that is
+    a file and a folder, too much. OSError where the file cannot be read."""
     try:
         with zipfile.ZipFile(archive) as opened:
             members = opened.infolist()
@@ -56,6 +59,10 @@ def inspect(archive: Path, *, max_members: int = MAX_MEMBERS) -> Contents:
         raise BadZip(str(error)) from error
     except _DAMAGED as error:
         raise BadZip(f"not a zip, or damaged: {error}") from error
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # a disk's trouble, not the zip's
+            raise
+        raise BadZip("damaged: it points before its own beginning") from error
 
 
 def unpacked_bytes(archive: Path) -> int:
@@ -112,6 +119,8 @@ def _check(members: list[zipfile.ZipInfo], max_members: int) -> Contents:
 def _check_kind(member: zipfile.ZipInfo) -> None:
     if member.flag_bits & _ENCRYPTED:
         raise BadZip(f"{member.filename!r} is encrypted")
+    if member.compress_type not in _METHODS:
+        raise BadZip(f"{member.filename!r} is packed by another method than deflate")
     kind = stat.S_IFMT(member.external_attr >> 16)
     if kind == stat.S_IFLNK:
         raise BadZip(f"{member.filename!r} is a link")

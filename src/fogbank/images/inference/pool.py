@@ -92,7 +92,10 @@ class Pool:
         elif len(self._waiting) < self._max_waiting:
             self._waiting.append(ticket)
         else:
-            busy = "too many requests wait for a worker; try again later"
+            busy = (
+                f"no worker is free and {self._max_waiting} requests wait already "
+                "(FOGBANK_MAX_WAITING); use more instances, or try again later"
+            )
             ticket.resolve(Reply(503, _TEXT, [], busy.encode()))
 
     async def close(self) -> None:

@@ -37,7 +37,9 @@ class Settings:
     max_body_bytes: int
     """A larger request body is refused with 413."""
     max_waiting: int
-    """Requests that may wait for a worker; one more is refused with 503."""
+    """Requests that may wait for a worker; one more is refused with 503. TorchServe in AWS's
+    PyTorch images does so beyond its job_queue_size of 100 (observed: pytorch/serve #3361,
+    aws/deep-learning-containers #4478)."""
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:

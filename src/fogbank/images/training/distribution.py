@@ -29,7 +29,7 @@ _NOT_OFFERED = {
     "sagemaker_parameter_server_enabled": "parameter servers",
     "sagemaker_multi_worker_mirrored_strategy_enabled": "MultiWorkerMirroredStrategy",
 }
-_SMDDP_TYPES = ("ml.p3.16xlarge", "ml.p3dn.24xlarge", "ml.p4d.24xlarge")
+_SMDDP_TYPES = ("ml.p3.16xlarge", "ml.p3dn.24xlarge", "ml.p4d.24xlarge", "ml.p4de.24xlarge")
 
 
 @dataclass(frozen=True, kw_only=True)

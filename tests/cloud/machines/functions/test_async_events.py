@@ -199,7 +199,8 @@ async def test_what_cannot_be_delivered_is_counted(
     queue: Queue, destination: dict[str, str], metric: str
 ) -> None:
     queue.configure(max_retries=0, **destination)
-    queue.site.create("f", "", dead_letter_arn="arn:aws:sqs:us-east-1:1:dead")
+    dead_letter_arn = None if destination else "arn:aws:sqs:us-east-1:1:dead"
+    queue.site.create("f", "", dead_letter_arn=dead_letter_arn)
     queue.script.answers = [BAD]
     queue.site.queue("f")
     await queue.clock.settle(200)
@@ -211,6 +212,16 @@ async def test_what_cannot_be_delivered_is_counted(
         "DestinationDeliveryFailures": float(metric == "DestinationDeliveryFailures"),
         "DeadLetterErrors": float(metric == "DeadLetterErrors"),
     }
+
+
+@pytest.mark.docs
+async def test_a_destination_and_a_dead_letter_queue_get_both(queue: Queue) -> None:
+    queue.configure(max_retries=0, on_failure_arn="arn:aws:s3:::records")
+    queue.site.create("f", "", dead_letter_arn="arn:aws:sqs:us-east-1:1:dead")
+    queue.script.answers = [BAD]
+    queue.site.queue("f")
+    await queue.clock.settle(200)
+    assert (len(queue.in_s3), queue.metric("DeadLetterErrors")) == (1, 1)
 
 
 async def test_an_alias_leads_to_its_version(queue: Queue) -> None:

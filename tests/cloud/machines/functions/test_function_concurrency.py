@@ -131,6 +131,9 @@ async def test_the_accounts_limit(functions: FunctionSite, tmp_path: Path) -> No
     await until(lambda: num_at_work(site) == 3, "the guaranteed one")
     go(site)
     await asyncio.gather(own, *calls[:2])
+    site.reserve("mine", 3)  # from now on there is nothing left for the others
+    with pytest.raises(FunctionThrottled, match=r"^ConcurrentInvocationLimitExceeded$"):
+        await site.invoke("f")
     await site.functions.stop()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator
 
 import pytest
@@ -178,3 +179,13 @@ async def test_a_runtime_that_goes_away_does_not_wait(
     async with asyncio.timeout(5):
         while api.is_waiting:  # noqa: ASYNC110 - the loop tells nobody
             await asyncio.sleep(0.001)
+
+
+async def test_what_the_kernel_knows_before_the_event_loop(api: RuntimeApi, heard: Heard) -> None:
+    """A runtime that has just ended waits no more, though nobody has been told yet."""
+    with socket.create_connection((ADDRESS, await api.start(ADDRESS))) as runtime:
+        runtime.sendall(NEXT)
+        await heard.woken.wait()
+        assert api.is_waiting
+    # No turn of the event loop in between; the kernel is given its time.
+    assert any(not api.is_waiting for _ in range(100_000))

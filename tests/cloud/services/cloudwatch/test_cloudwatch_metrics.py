@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cloud.aws import NOW, SCOPE, Service, context, refused
@@ -312,7 +312,6 @@ class TestData:
         later = cloudwatch.data({**search, "ReturnData": False}, stat("m"))["MetricDataResults"]
         assert [each["Id"] for each in later] == ["m"]
 
-    @settings(deadline=None)
     @given(
         st.dictionaries(st.integers(0, 59), st.integers(0, 99), max_size=12),
         st.integers(1, 5),

@@ -154,6 +154,7 @@ def test_lines_of_one_name_are_told_apart_by_their_dimensions() -> None:
         (text(start="yesterday"), "start"),
         (text(start="-P"), "start"),
         (text(start="-PT99999999999H"), "start"),
+        (text(start="0001-01-01T00:00:00+14:00"), "start"),
         (text(start="PT0H", end="-PT1H"), "before end"),
         (text(view="pie"), "view"),
         (text(sparkline=True), "sparkline"),

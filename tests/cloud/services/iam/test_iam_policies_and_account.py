@@ -5,7 +5,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cloud.aws import NOW, SCOPE, refused
@@ -233,7 +233,6 @@ class TestHolderPolicies:
 
 
 class TestPaging:
-    @settings(deadline=None)
     @given(st.sets(st.text(max_size=5)), st.integers(1, 4))
     def test_pages_put_together_are_everything_in_order(self, keys: set[str], size: int) -> None:
         seen: list[str] = []

@@ -18,9 +18,7 @@ PATTERNS = json.loads(
     (Path(__file__).parents[3] / "cases" / "logs" / "filter_patterns.json").read_text()
 )
 DAY_MS = 24 * 3600 * 1000
-law = settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50
-)
+law = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
 batches = st.lists(st.lists(st.integers(0, 9), min_size=1, max_size=9), max_size=6)
 
 

@@ -47,9 +47,7 @@ async def fill(s3: S3, keys: list[str]) -> None:
         await s3.put(key)
 
 
-LAW = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+LAW = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @LAW

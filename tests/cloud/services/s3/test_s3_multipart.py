@@ -59,9 +59,7 @@ async def test_completing_twice_gives_the_same_answer(s3: S3) -> None:
         await s3.complete("a", upload_id, parts)
 
 
-@settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     tail=st.binary(max_size=50),
     extra=st.integers(0, 700_000),

@@ -100,9 +100,7 @@ async def test_missing_object(s3: S3) -> None:
 CONTENT = bytes(range(200))
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 async def test_range_law(s3: S3, data: st.DataObject) -> None:
     """A range is the slice, clipped at the end; a suffix counts from the end."""

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cloud.aws import NOW, refused
@@ -101,7 +101,6 @@ def test_models_configurations_and_endpoints_come_newest_first(plane: ControlPla
     assert plane.call("ListEndpoints", StatusEquals="InService")["Endpoints"] == []
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.text("abAB", min_size=1, max_size=3), st.integers(0, 3)), max_size=40),
     st.integers(1, 9),

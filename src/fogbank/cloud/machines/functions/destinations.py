@@ -58,10 +58,10 @@ class Destinations:
 
     async def _to_bucket(self, bucket: str, function: str, record: Mapping[str, Any]) -> None:
         key = s3_key(function, self._clock.now(), str(uuid.uuid4()))
-        with tempfile.TemporaryDirectory(prefix="fogbank-record-") as folder:
-            file = Path(folder, "record.json")
-            file.write_text(json.dumps(record))
-            try:
+        try:
+            with tempfile.TemporaryDirectory(prefix="fogbank-record-") as folder:
+                file = Path(folder, "record.json")
+                file.write_text(json.dumps(record))
                 await self._objects.put_file(bucket, key, file, content_type="application/json")
-            except (LookupError, OSError) as error:
-                raise DeliveryFailed(f"s3://{bucket}/{key}: {error}") from error
+        except (LookupError, OSError) as error:  # no such bucket; a full disk
+            raise DeliveryFailed(f"s3://{bucket}/{key}: {error}") from error

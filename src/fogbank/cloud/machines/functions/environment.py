@@ -101,7 +101,8 @@ class Environment:
         self._log = parts.log
         self._api = RuntimeApi(self)
         self._instance: Instance | None = None
-        self._watch: asyncio.Task[None] | None = None
+        self._starting = asyncio.Lock()
+        self._watch: asyncio.Task[Exit] | None = None
         self._freezing: asyncio.Task[None] | None = None
         self._moment: asyncio.Future[_Moment] | None = None
         self._busy = True
@@ -147,8 +148,10 @@ class Environment:
 
     def _expect(self) -> None:
         """From now on the next thing that happens is kept for `_happens`: a runtime may be quicker
-        than whoever is about to wait for it."""
+        than whoever is about to wait for it. Of a process that has ended, its end is that."""
         self._moment = asyncio.get_running_loop().create_future()
+        if self._watch is not None and self._watch.done():
+            self._tell(self._watch.result())
 
     async def _happens(self, limit_s: float) -> _Moment:
         """What has happened first since `_expect`, at the latest that the time is over."""
@@ -187,18 +190,18 @@ class Environment:
         """Start the process and wait until it asks for an event; how long it took, in ms."""
         began_s = self._clock.monotonic_s()
         self._bad_init = None
-        self._parts.output.open()
-        self._expect()
-        instance = await self._parts.engine.start(self._parts.spec(self._port))
-        self._instance = instance
-        if self.ended:  # it was given up meanwhile
-            await self._end_process()
-            raise EngineError(f"environment {self.id} has ended")
-        self._watch = asyncio.create_task(
-            self._watch_end(instance), name=f"end of environment {self.id}"
-        )
+        async with self._starting:  # whoever gives it up meanwhile finds the process and ends it
+            self._check_not_ended()
+            self._parts.output.open()
+            self._expect()
+            instance = await self._parts.engine.start(self._parts.spec(self._port))
+            self._instance = instance
+            self._watch = asyncio.create_task(
+                self._watch_end(instance), name=f"end of environment {self.id}"
+            )
         moment = await self._happens(limit_s - (self._clock.monotonic_s() - began_s))
         took_ms = (self._clock.monotonic_s() - began_s) * 1000
+        self._check_not_ended()
         if isinstance(moment, _Ready):
             return took_ms
         assert not isinstance(moment, Answer), "an answer to no event"
@@ -210,27 +213,35 @@ class Environment:
             self._log.say(lines.init_report(took_ms, phase, "error", self.init_error))
         return took_ms
 
-    async def _watch_end(self, instance: Instance) -> None:
+    def _check_not_ended(self) -> None:
+        if self.ended:
+            raise EngineError(f"environment {self.id} has ended")
+
+    async def _watch_end(self, instance: Instance) -> Exit:
         ended = await instance.wait()
         self._parts.output.drain()
         self._tell(ended)
+        return ended
 
     async def _end_process(self, *, let_exit: bool = False) -> None:
-        """let_exit: it exits by itself, having something to say before."""
-        instance, self._instance = self._instance, None
-        if instance is None:
+        """let_exit: it exits by itself, having something to say before. Whoever is cancelled here
+        leaves the process to the next one who ends it; two at once are as good as one."""
+        instance, watch = self._instance, self._watch
+        if instance is None or watch is None:
             return
         if let_exit:
             killer = asyncio.create_task(self._kill_after(instance), name=f"exit of {self.id}")
-            await instance.wait()
-            killer.cancel()
+            try:
+                await instance.wait()
+            finally:
+                killer.cancel()
         else:
             await instance.kill()
-        self._note_memory(instance)
-        if self._watch is not None:
-            await self._watch
-            self._watch = None
-        self._parts.output.close()
+        await asyncio.shield(watch)
+        if self._instance is instance:
+            self._note_memory(instance)
+            self._instance = self._watch = None
+            self._parts.output.close()
 
     async def _kill_after(self, instance: Instance) -> None:
         await self._clock.sleep(EXIT_LIMIT_S)
@@ -254,16 +265,14 @@ class Environment:
         if self.init_type == "provisioned-concurrency":
             init_ms = None  # it was not this event that waited for it
         try:
-            if self.ended:
-                raise EngineError(f"environment {self.id} has ended")
+            self._check_not_ended()
             await self._wake()
-            if self._watch is not None and self._watch.done():
-                await self._end_process()  # it ended while it had nothing to do
-            if self._instance is None:
+            in_time = True
+            while in_time and self._instance is not None and not self._api.is_waiting:
+                in_time = await self._next_asked_for(self._left_s(began_s))
+            if self._instance is None and in_time:
                 init_ms = None
-                await self._start(self.version.timeout_s, "invoke")
-            elif not self._api.is_waiting:
-                await self._next_asked_for(self._left_s(began_s))
+                await self._start(self._left_s(began_s), "invoke")
         except (EngineError, OSError):
             await self.retire()
             raise
@@ -307,17 +316,19 @@ class Environment:
             task.cancel()
             await asyncio.wait({task})
 
-    async def _next_asked_for(self, limit_s: float) -> None:
-        """It has answered the last event and does not ask for the next one yet."""
+    async def _next_asked_for(self, limit_s: float) -> bool:
+        """It has answered the last event and does not ask for the next one yet, or it has ended
+        between the two (maybe after it asked); then it has to be started anew. False: the time is
+        over."""
         self._expect()
         moment = await self._happens(limit_s)
         if isinstance(moment, _Ready):
-            return
+            return True
         await self._end_process()
         if isinstance(moment, _TimedOut):
             self._bad_init = moment
-        else:  # it ended between two events: it starts anew
-            await self._start(limit_s, "invoke")
+            return False
+        return True
 
     def _init_failure(self, request_id: str) -> failures.RuntimeFailure:
         bad = self._bad_init
@@ -395,7 +406,8 @@ class Environment:
             return
         self._put_away = True
         await self._stop_freezing()
-        await self._end_process()
+        async with self._starting:
+            await self._end_process()
         self._api.close()
         self._parts.output.close()
         self._log.flush()

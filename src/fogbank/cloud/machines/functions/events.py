@@ -168,23 +168,28 @@ class AsyncEvents:
         function = self._records.get(Function, event.function)
         if function is None:
             return
-        destination = None
-        if config is not None:
-            destination = config.on_success_arn if conclusion.success else config.on_failure_arn
-        failure_metric = "DestinationDeliveryFailures"
-        if destination is None and not conclusion.success:
-            version = self._version(event)
-            destination = None if version is None else version.dead_letter_arn
-            failure_metric = "DeadLetterErrors"
-        if destination is None:
-            return
+        version = self._version(event)
+        # Who has both a destination and a dead-letter queue gets the event in both.
+        receivers = {
+            "DestinationDeliveryFailures": None
+            if config is None
+            else config.on_success_arn
+            if conclusion.success
+            else config.on_failure_arn,
+            "DeadLetterErrors": None
+            if conclusion.success or version is None
+            else version.dead_letter_arn,
+        }
         arn = f"{function.arn}:{event.qualifier or LATEST}"
         record = rule.invocation_record(event, conclusion, arn, self._clock.now())
-        try:
-            await self._destinations.deliver(destination, event.function, record)
-        except DeliveryFailed as error:
-            log.warning("the record of event %s was not delivered: %s", event.key, error)
-            self._count(failure_metric, 1, event)
+        for failure_metric, destination in receivers.items():
+            if destination is None:
+                continue
+            try:
+                await self._destinations.deliver(destination, event.function, record)
+            except DeliveryFailed as error:
+                log.warning("the record of event %s was not delivered: %s", event.key, error)
+                self._count(failure_metric, 1, event)
 
     def _count(self, name: str, value: float, event: QueuedEvent) -> None:
         subject = metrics.Subject(event.function, event.qualifier, event.qualifier or LATEST)

@@ -10,7 +10,9 @@ import asyncio
 import json
 import logging
 import secrets
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Set
+from dataclasses import dataclass
 
 from fogbank.cloud.machines.engine import EngineError
 from fogbank.cloud.machines.functions.environment import Environment, Outcome
@@ -43,6 +45,20 @@ _ACCOUNT = ""
 """Key of the request rate that functions without a reservation share."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Limits:
+    """What the records say of concurrency.
+
+    reserved:    names of the functions that have a reservation.
+    provisioned: function -> executions that are provisioned for it.
+    pool:        executions that the functions without a reservation share.
+    """
+
+    reserved: Set[str]
+    provisioned: Mapping[str, int]
+    pool: int
+
+
 class Invoker:
     """Implements `ports.FunctionInvoker`."""
 
@@ -64,6 +80,9 @@ class Invoker:
         self._provisioned: dict[str, Bucket] = {}
         self._environments: dict[str, Bucket] = {}
         self._running: set[asyncio.Task[FunctionResult]] = set()
+        self._limits: _Limits | None = None
+        for kind in (Function, ProvisionedConcurrency):
+            records.subscribe(kind, self._forget_limits)
 
     def concurrent_executions(self, function: str) -> int:
         """See `ports.FunctionInvoker`."""
@@ -139,34 +158,41 @@ class Invoker:
         version: FunctionVersion,
         owner: ProvisionedConcurrency | None,
     ) -> Demand:
-        reserved = self._reservations()
-        provisioned = self._records.all(ProvisionedConcurrency)
+        limits = self._known_limits()
         pool = self._pool
         return Demand(
             reserved=function.reserved_concurrency,
-            provisioned=sum(one.requested for one in provisioned if one.function == function.name),
+            provisioned=limits.provisioned.get(function.name, 0),
             on_demand=pool.on_demand_busy(function.name),
-            pool=pool_size(
-                self._account_limit,
-                reserved.values(),
-                (one.requested for one in provisioned if one.function not in reserved),
-            ),
-            pool_used=self._unreserved(reserved),
+            pool=limits.pool,
+            pool_used=self._unreserved(),
             units=0 if owner is None else owner.requested,
             idle_units=0 if owner is None else len(pool.find_free(version, owner.key)),
             idle=len(pool.find_free(version, None)),
             account_limit=self._account_limit,
         )
 
-    def _reservations(self) -> dict[str, int]:
-        return {
-            one.name: one.reserved_concurrency
-            for one in self._records.all(Function)
-            if one.reserved_concurrency is not None
-        }
+    def _known_limits(self) -> _Limits:
+        """Worked out anew only when a record of them has changed: each call asks twice."""
+        if self._limits is None:
+            reserved = {
+                one.name: one.reserved_concurrency
+                for one in self._records.all(Function)
+                if one.reserved_concurrency is not None
+            }
+            provisioned: Counter[str] = Counter()
+            for one in self._records.all(ProvisionedConcurrency):
+                provisioned[one.function] += one.requested
+            unreserved = (num for name, num in provisioned.items() if name not in reserved)
+            size = pool_size(self._account_limit, reserved.values(), unreserved)
+            self._limits = _Limits(reserved.keys(), provisioned, size)
+        return self._limits
 
-    def _unreserved(self, reserved: Mapping[str, int]) -> int:
-        names = self._pool.functions() - reserved.keys()
+    def _forget_limits(self, _: str) -> None:
+        self._limits = None
+
+    def _unreserved(self) -> int:
+        names = self._pool.functions() - self._known_limits().reserved
         return sum(self._pool.on_demand_busy(name) for name in names)
 
     def _slot(
@@ -228,12 +254,11 @@ class Invoker:
         self, function: Function, subject: metrics.Subject, slot: Slot, admission: Admission
     ) -> None:
         now = self._clock.now()
-        reserved = self._reservations()
         data = metrics.begun(
             subject,
             executions=self._pool.busy(function.name),
             account=self._pool.all_busy(),
-            unreserved=None if function.name in reserved else self._unreserved(reserved),
+            unreserved=None if function.reserved_concurrency is not None else self._unreserved(),
             now=now,
         )
         if slot.owner is not None:

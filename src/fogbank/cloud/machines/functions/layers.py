@@ -16,7 +16,7 @@ from pathlib import Path
 
 from fogbank.cloud.machines.threads import in_thread
 from fogbank.cloud.ports import FunctionCode, Records
-from fogbank.cloud.records.function import FunctionVersion, LayerVersion
+from fogbank.cloud.records.function import FunctionVersion, LayerVersion, layer_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +54,10 @@ class VersionStore:
         return VersionFiles(task, await self._merged(digests, layers))
 
     def _layer(self, arn: str) -> LayerVersion:
-        for layer in self._records.all(LayerVersion):
-            if layer.arn == arn:
-                return layer
-        raise LookupError(f"Layer version {arn} does not exist.")
+        layer = self._records.get(LayerVersion, layer_key(arn))
+        if layer is None or layer.arn != arn:
+            raise LookupError(f"Layer version {arn} does not exist.")
+        return layer
 
     async def _merged(self, digests: Sequence[str], layers: Sequence[Path]) -> Path:
         target = self._folder / hashlib.sha256(" ".join(digests).encode()).hexdigest()

@@ -138,14 +138,13 @@ class Pool:
 
     def find_free(self, version: FunctionVersion, owner: str | None) -> list[Slot]:
         """Free environments of exactly this version, the one used last at the end."""
-        made = made_of(version)
         found = [
             slot
             for slot in self._slots.get(version.function, ())
             if slot.free
             and slot.owner == owner
             and slot.version.version == version.version
-            and made_of(slot.version) == made
+            and (slot.version is version or made_of(slot.version) == made_of(version))
         ]
         return sorted(found, key=lambda slot: slot.last_used_s)
 
@@ -163,9 +162,9 @@ class Pool:
         init_type: InitType = "on-demand" if slot.owner is None else "provisioned-concurrency"
         try:
             environment = slot.environment = await self._start(slot.version, init_type)
-            if not slot.leaving:
+            if self._has(slot):
                 await environment.initialise()
-            if slot.leaving:  # it was given up meanwhile
+            if not self._has(slot):  # it was given up meanwhile
                 await environment.retire()
                 raise FunctionUnavailable("the environment was ended while it started")
         except (LookupError, ValueError, OSError, EngineError) as error:
@@ -178,6 +177,10 @@ class Pool:
         if not slot.busy:
             environment.rest()
         return environment
+
+    def _has(self, slot: Slot) -> bool:
+        """Also one that leaves after its event: who called before an update gets the old code."""
+        return slot in self._slots.get(slot.version.function, ())
 
     def release(self, slot: Slot) -> None:
         """Its event is over."""

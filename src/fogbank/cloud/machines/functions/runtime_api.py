@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import select
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -95,14 +96,15 @@ class RuntimeApi:
 
     @property
     def is_waiting(self) -> bool:
-        """Whether the runtime waits for an event."""
-        return self._waiting is not None
+        """Whether the runtime waits for an event. One that ended a moment ago does not, also where
+        the event loop has not heard of it yet."""
+        return self._waiting is not None and self._waiting.is_open
 
     def give(self, event: Event) -> None:
         """Hand an event to the runtime that waits."""
         waiting, self._waiting = self._waiting, None
-        assert waiting is not None, "no runtime waits"
-        waiting.answer(200, event.payload, event.headers)
+        if waiting is not None:  # else it has gone since: its end will be heard of
+            waiting.answer(200, event.payload, event.headers)
 
     def opened(self, connection: _Connection) -> None:
         self._connections.add(connection)
@@ -163,6 +165,15 @@ class _Connection(asyncio.Protocol):
     def close(self) -> None:
         if self._transport is not None:
             self._transport.close()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the other end is there: the kernel is asked, which knows first."""
+        if self._transport is None or self._transport.is_closing():
+            return False
+        poll = select.poll()
+        poll.register(self._transport.get_extra_info("socket"), select.POLLRDHUP)
+        return not poll.poll(0)
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data

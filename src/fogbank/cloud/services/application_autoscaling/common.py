@@ -1,16 +1,18 @@
-"""What the operations have in common: which target is meant, filters, pages, refusals."""
+"""What the operations have in common: which target is meant, filters, pages, refusals, names."""
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
+from uuid import uuid4
 
 from fogbank.cloud.context import Params
 from fogbank.cloud.errors import ServiceError, ValidationException
 from fogbank.cloud.ports import Records
 from fogbank.cloud.records.scaling import ScalableTarget, target_key
 from fogbank.cloud.rules.scalable import scalable
+from fogbank.cloud.services.paging import BadToken, page_by_place
+from fogbank.core.arn import Scope
 
 PAGE_SIZE = 50
 
@@ -68,22 +70,21 @@ def page(
 ) -> dict[str, Any]:
     """One page under `name`, and NextToken where there are more. Raises InvalidNextTokenException.
     MaxResults beyond 50 is 50, as on AWS."""
-    begin = _begin(params["NextToken"]) if "NextToken" in params else 0
     size = params.get("MaxResults", PAGE_SIZE)
     if size < 1:
         raise ValidationException("MaxResults must be at least 1.")
-    end = begin + min(size, PAGE_SIZE)
-    answer: dict[str, Any] = {name: [shape(each) for each in found[begin:end]]}
-    if end < len(found):
-        answer["NextToken"] = base64.urlsafe_b64encode(f"from {end}".encode()).decode()
-    return answer
-
-
-def _begin(token: str) -> int:
     try:
-        word, _, number = base64.urlsafe_b64decode(token).decode().partition(" ")
-        if word == "from" and number.isdecimal():
-            return int(number)
-    except ValueError:
-        pass
-    raise ServiceError("InvalidNextTokenException", "The specified token is not valid.")
+        shown, more = page_by_place(found, params.get("NextToken"), min(size, PAGE_SIZE))
+    except BadToken as error:
+        raise ServiceError(
+            "InvalidNextTokenException", "The specified token is not valid."
+        ) from error
+    answer: dict[str, Any] = {name: [shape(each) for each in shown]}
+    return answer if more is None else {**answer, "NextToken": more}
+
+
+def owned_arn(scope: Scope, target: ScalableTarget, kind: str, named: str) -> str:
+    """A new ARN of something that belongs to a target. named: `policyName/dogs`."""
+    return scope.arn(
+        "autoscaling", f"{kind}:{uuid4()}:resource/{target.namespace}/{target.resource}:{named}"
+    )

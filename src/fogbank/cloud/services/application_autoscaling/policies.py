@@ -26,6 +26,7 @@ from fogbank.cloud.services.application_autoscaling.common import (
     is_asked_for,
     key_of,
     not_found,
+    owned_arn,
     page,
 )
 from fogbank.cloud.services.base import operation
@@ -65,7 +66,9 @@ class Policies:
         policy = ScalingPolicy(
             target=target.key,
             name=name,
-            arn=found.arn if found else self._arn(target, name),
+            arn=found.arn
+            if found
+            else owned_arn(self._scope, target, "scalingPolicy", f"policyName/{name}"),
             type=type_,
             config=config,
             created=found.created if found else context.received,
@@ -78,13 +81,6 @@ class Policies:
                 StepScaling.of(name, config, default_cooldown_s=kind.default_cooldown_s)
             self._records.put(policy)
         return {"PolicyARN": policy.arn, "Alarms": self._alarms(policy)}
-
-    def _arn(self, target: ScalableTarget, name: str) -> str:
-        return self._scope.arn(
-            "autoscaling",
-            f"scalingPolicy:{uuid4()}:resource/{target.namespace}/{target.resource}"
-            f":policyName/{name}",
-        )
 
     def _with_alarms(
         self,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from uuid import uuid4
 
 from fogbank.cloud.context import Context, Params, Result
 from fogbank.cloud.errors import ValidationException
@@ -17,6 +16,7 @@ from fogbank.cloud.services.application_autoscaling.common import (
     is_asked_for,
     key_of,
     not_found,
+    owned_arn,
     page,
 )
 from fogbank.cloud.services.base import operation
@@ -60,10 +60,8 @@ class ScheduledActions:
                 name=name,
                 arn=found.arn
                 if found
-                else self._scope.arn(
-                    "autoscaling",
-                    f"scheduledAction:{uuid4()}:resource/{target.namespace}/{target.resource}"
-                    f":scheduledActionName/{name}",
+                else owned_arn(
+                    self._scope, target, "scheduledAction", f"scheduledActionName/{name}"
                 ),
                 schedule=schedule,
                 timezone=timezone,

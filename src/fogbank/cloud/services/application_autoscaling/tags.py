@@ -8,6 +8,7 @@ from fogbank.cloud.ports import Records
 from fogbank.cloud.records.scaling import ScalableTarget
 from fogbank.cloud.records.tags import Tags
 from fogbank.cloud.services.base import operation
+from fogbank.cloud.services.tagging import remove_tags, tags_of
 
 MAX_TAGS = 50
 
@@ -19,7 +20,7 @@ class TargetTags:
     @operation("TagResource")
     def tag(self, context: Context, params: Params) -> Result:
         arn = self._existing(params["ResourceARN"])
-        tags = {**self._tags(arn), **params["Tags"]}
+        tags = {**tags_of(self._records, arn), **params["Tags"]}
         if len(tags) > MAX_TAGS:
             raise ServiceError(
                 "TooManyTagsException",
@@ -31,18 +32,12 @@ class TargetTags:
 
     @operation("UntagResource")
     def untag(self, context: Context, params: Params) -> Result:
-        arn = self._existing(params["ResourceARN"])
-        kept = {k: v for k, v in self._tags(arn).items() if k not in params["TagKeys"]}
-        self._records.put(Tags(arn=arn, tags=kept))
+        remove_tags(self._records, self._existing(params["ResourceARN"]), params["TagKeys"])
         return {}
 
     @operation("ListTagsForResource")
     def list(self, context: Context, params: Params) -> Result:
-        return {"Tags": self._tags(self._existing(params["ResourceARN"]))}
-
-    def _tags(self, arn: str) -> dict[str, str]:
-        found = self._records.get(Tags, arn)
-        return {} if found is None else dict(found.tags)
+        return {"Tags": tags_of(self._records, self._existing(params["ResourceARN"]))}
 
     def _existing(self, arn: str) -> str:
         if any(target.arn == arn for target in self._records.all(ScalableTarget)):

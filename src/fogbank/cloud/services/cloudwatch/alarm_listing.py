@@ -10,8 +10,8 @@ from fogbank.cloud.errors import ServiceError
 from fogbank.cloud.ports import Records
 from fogbank.cloud.records.alarm import Alarm, AlarmEvent
 from fogbank.cloud.services.base import operation
-from fogbank.cloud.services.cloudwatch.paging import content_of, token
 from fogbank.cloud.services.cloudwatch.parameters import dimensions_of, invalid_combination
+from fogbank.cloud.services.paging import BadToken, page_by_place
 
 PAGE_SIZE, HISTORY_PAGE_SIZE = 50, 100
 METRIC_ALARM = "MetricAlarm"
@@ -81,16 +81,12 @@ def _has_action(alarm: Alarm, prefix: str | None) -> bool:
 
 
 def _page(found: Sequence[T], params: Params, size: int) -> tuple[Sequence[T], dict[str, str]]:
-    """A page, and the token of the next one: how many have been shown."""
-    begin = 0
-    if "NextToken" in params:
-        match content_of(params["NextToken"]):
-            case int(begin) if begin >= 0:
-                pass
-            case _:
-                raise ServiceError("InvalidNextToken", "The next token specified is invalid.")
-    end = begin + params.get("MaxRecords", size)
-    return found[begin:end], {"NextToken": token(end)} if end < len(found) else {}
+    """A page, and NextToken where there is more."""
+    try:
+        shown, more = page_by_place(found, params.get("NextToken"), params.get("MaxRecords", size))
+    except BadToken as error:
+        raise ServiceError("InvalidNextToken", "The next token specified is invalid.") from error
+    return shown, {} if more is None else {"NextToken": more}
 
 
 def _shape(alarm: Alarm) -> dict[str, Any]:

@@ -8,8 +8,8 @@ from typing import Any
 
 from fogbank.cloud.context import Context, Params, Result
 from fogbank.cloud.services.base import operation
-from fogbank.cloud.services.cloudwatch.paging import content_of, token
 from fogbank.cloud.services.cloudwatch.parameters import invalid_value
+from fogbank.cloud.services.paging import content_of, token
 from fogbank.cloud.state.metric_store import Metric, MetricStore
 
 PAGE_SIZE = 500

@@ -9,13 +9,13 @@ from typing import Any
 from fogbank.cloud.context import Context, Params, Result
 from fogbank.cloud.errors import ServiceError
 from fogbank.cloud.services.base import operation
-from fogbank.cloud.services.cloudwatch.paging import content_of, token
 from fogbank.cloud.services.cloudwatch.parameters import (
     invalid_combination,
     invalid_value,
     metric_of,
     time_range_s,
 )
+from fogbank.cloud.services.paging import content_of, token
 from fogbank.cloud.state.aggregate import Aggregate
 from fogbank.cloud.state.metric_query import (
     PERIOD_RULE,

@@ -8,6 +8,7 @@ from fogbank.cloud.ports import Records
 from fogbank.cloud.records.alarm import Alarm
 from fogbank.cloud.records.tags import Tags
 from fogbank.cloud.services.base import operation
+from fogbank.cloud.services.tagging import remove_tags, tags_of
 from fogbank.core.arn import Arn
 from fogbank.core.errors import InputError
 
@@ -20,24 +21,18 @@ class AlarmTags:
     def tag_resource(self, context: Context, params: Params) -> Result:
         arn = self._existing(params["ResourceARN"])
         added = {tag["Key"]: tag["Value"] for tag in params["Tags"]}
-        self._records.put(Tags(arn=arn, tags={**self._tags(arn), **added}))
+        self._records.put(Tags(arn=arn, tags={**tags_of(self._records, arn), **added}))
         return {}
 
     @operation("UntagResource")
     def untag_resource(self, context: Context, params: Params) -> Result:
-        arn = self._existing(params["ResourceARN"])
-        kept = {k: v for k, v in self._tags(arn).items() if k not in params["TagKeys"]}
-        self._records.put(Tags(arn=arn, tags=kept))
+        remove_tags(self._records, self._existing(params["ResourceARN"]), params["TagKeys"])
         return {}
 
     @operation("ListTagsForResource")
     def list_tags_for_resource(self, context: Context, params: Params) -> Result:
-        tags = self._tags(self._existing(params["ResourceARN"]))
+        tags = tags_of(self._records, self._existing(params["ResourceARN"]))
         return {"Tags": [{"Key": key, "Value": tags[key]} for key in sorted(tags)]}
-
-    def _tags(self, arn: str) -> dict[str, str]:
-        found = self._records.get(Tags, arn)
-        return {} if found is None else dict(found.tags)
 
     def _existing(self, arn: str) -> str:
         try:

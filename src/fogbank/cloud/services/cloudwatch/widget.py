@@ -328,11 +328,12 @@ def _moment(where: str, given: Any, now: datetime) -> datetime:
             )
             return now - timedelta(seconds=seconds) if sign else now + timedelta(seconds=seconds)
         moment = datetime.fromisoformat(text)
+        # In UTC, the first and the last hours of the calendar are in no year that there is.
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
         raise _wrong(
             where, "must be a time such as 2026-01-31T12:00:00Z or a duration such as -PT3H"
         ) from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _zone(given: Any) -> timezone:

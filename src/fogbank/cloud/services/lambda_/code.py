@@ -9,9 +9,10 @@ from typing import Any
 from fogbank.cloud.context import Context
 from fogbank.cloud.errors import ServiceError
 from fogbank.cloud.ports import FunctionCode, Objects, Records
-from fogbank.cloud.records.function import LayerVersion
+from fogbank.cloud.records.function import LayerVersion, layer_key
 from fogbank.cloud.rules.function_settings import MAX_UNZIPPED_BYTES, check_unzipped
 from fogbank.cloud.services.lambda_.refusals import invalid, refuse_unsupported
+from fogbank.cloud.state.zip_archive import TooLarge
 
 MAX_REQUEST_BYTES = 70_167_211
 """The largest request that carries a zip: 50 MB in base64 and some room."""
@@ -99,14 +100,12 @@ class CodeIntake:
 
 def layer_version(records: Records, arn: str) -> LayerVersion | None:
     """The layer version of an ARN `arn:...:layer:NAME:NUMBER`, deleted ones included."""
-    layer, _, number = arn.rpartition(":")
-    name = layer.rpartition(":")[2]
-    found = records.get(LayerVersion, f"{name}:{int(number):08d}") if number.isdigit() else None
+    found = records.get(LayerVersion, layer_key(arn))
     return found if found is not None and found.arn == arn else None
 
 
 def _refused(error: ValueError) -> ServiceError:
-    if "unpacks to" in str(error):
+    if isinstance(error, TooLarge):
         return invalid(f"Unzipped size must be smaller than {MAX_UNZIPPED_BYTES} bytes")
     return invalid(
         "Could not unzip uploaded file. Please check your file, then try to upload again. "

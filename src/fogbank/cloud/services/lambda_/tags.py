@@ -11,6 +11,7 @@ from fogbank.cloud.services.base import operation
 from fogbank.cloud.services.lambda_.directory import Directory
 from fogbank.cloud.services.lambda_.names import named
 from fogbank.cloud.services.lambda_.refusals import invalid
+from fogbank.cloud.services.tagging import remove_tags, tags_of
 
 MAX_TAGS = 50
 
@@ -36,27 +37,19 @@ class FunctionTags:
     def tag(self, context: Context, params: Params) -> Result:
         """Adds or overwrites."""
         arn = self._function_arn(params)
-        tags = checked_tags({**self._tags(arn), **params["Tags"]})
+        tags = checked_tags({**tags_of(self._records, arn), **params["Tags"]})
         self._records.put(Tags(arn=arn, tags=tags))
         return {}
 
     @operation("UntagResource")
     def untag(self, context: Context, params: Params) -> Result:
         """Keys that the function does not have are no error."""
-        arn = self._function_arn(params)
-        kept = {
-            key: value for key, value in self._tags(arn).items() if key not in params["TagKeys"]
-        }
-        self._records.put(Tags(arn=arn, tags=kept))
+        remove_tags(self._records, self._function_arn(params), params["TagKeys"])
         return {}
 
     @operation("ListTags")
     def list(self, context: Context, params: Params) -> Result:
-        return {"Tags": dict(self._tags(self._function_arn(params)))}
-
-    def _tags(self, arn: str) -> Mapping[str, str]:
-        record = self._records.get(Tags, arn)
-        return record.tags if record is not None else {}
+        return {"Tags": tags_of(self._records, self._function_arn(params))}
 
     def _function_arn(self, params: Params) -> str:
         resource: str = params["Resource"]

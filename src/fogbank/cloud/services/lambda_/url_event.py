@@ -168,7 +168,7 @@ def response(payload: bytes) -> Response:
     """
     try:
         answer = json.loads(payload)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadAnswer(f"not JSON: {error}") from error
     if not isinstance(answer, dict) or "statusCode" not in answer:
         return Response(200, {"content-type": "application/json"}, payload)
@@ -216,7 +216,7 @@ def _line(value: Any) -> str:
 def _status(value: Any) -> int:
     try:
         status = int(value)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise BadAnswer(f"statusCode is {value!r}") from error
     if isinstance(value, bool) or not 200 <= status <= 599:
         raise BadAnswer(f"statusCode is {value!r}")

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 from datetime import datetime, timedelta
-from typing import Any
 
 from fogbank.cloud.context import Params
 from fogbank.cloud.errors import ServiceError
@@ -68,19 +64,6 @@ class Directory:
         if found is None:
             raise not_found("log stream")
         return found
-
-
-def token(content: object) -> str:
-    """An opaque token for the next page."""
-    return base64.urlsafe_b64encode(json.dumps(content).encode()).decode()
-
-
-def content_of(text: str) -> Any:
-    """What `token` was given. Only the shape of the text is checked."""
-    try:
-        return json.loads(base64.b64decode(text, altchars=b"-_", validate=True))
-    except (binascii.Error, ValueError) as error:
-        raise bad_token() from error
 
 
 def bad_token() -> ServiceError:

@@ -16,12 +16,11 @@ from fogbank.cloud.services.base import operation
 from fogbank.cloud.services.logs.directory import (
     Directory,
     bad_token,
-    content_of,
     expiry_ms,
     invalid,
-    token,
 )
 from fogbank.cloud.services.logs.filter_pattern import parse_filter_pattern
+from fogbank.cloud.services.paging import content_of, token
 from fogbank.cloud.state.log_file import END, Place, StoredEvent
 from fogbank.cloud.state.log_store import LogStore
 

@@ -13,10 +13,9 @@ from fogbank.cloud.services.logs.directory import (
     Directory,
     already_exists,
     bad_token,
-    content_of,
     invalid,
-    token,
 )
+from fogbank.cloud.services.paging import BadToken, page_by_key
 from fogbank.cloud.state.log_store import LogStore
 from fogbank.core.clock import epoch_ms
 
@@ -79,16 +78,15 @@ class Groups:
             groups = [group for group in groups if group.name in chosen]
         if "logGroupClass" in params:
             groups = [group for group in groups if group.log_class == params["logGroupClass"]]
-        if "nextToken" in params:
-            behind = content_of(params["nextToken"])
-            if not isinstance(behind, str):
-                raise bad_token()
-            groups = [group for group in groups if group.name > behind]
-        shown = groups[: params.get("limit", DEFAULT_PAGE_SIZE)]
+        size = params.get("limit", DEFAULT_PAGE_SIZE)
+        try:
+            shown, more = page_by_key(
+                groups, lambda group: group.name, params.get("nextToken"), size
+            )
+        except BadToken as error:
+            raise bad_token() from error
         result: dict[str, object] = {"logGroups": [self._shape(group) for group in shown]}
-        if len(shown) < len(groups):
-            result["nextToken"] = token(shown[-1].name)
-        return result
+        return result if more is None else {**result, "nextToken": more}
 
     def _shape(self, group: LogGroup) -> dict[str, object]:
         streams = self._store.streams(group.name)

@@ -14,11 +14,10 @@ from fogbank.cloud.services.logs.directory import (
     Directory,
     already_exists,
     bad_token,
-    content_of,
     expiry_ms,
     invalid,
-    token,
 )
+from fogbank.cloud.services.paging import content_of, token
 from fogbank.cloud.state.log_store import LogStore
 from fogbank.core.clock import epoch_ms
 

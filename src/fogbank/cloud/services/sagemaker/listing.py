@@ -6,8 +6,6 @@ lose an entry that exists throughout, whatever is created or deleted in between.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -17,6 +15,7 @@ from typing import Any
 
 from fogbank.cloud.context import Params
 from fogbank.cloud.errors import ValidationException
+from fogbank.cloud.services.paging import content_of, token
 
 DEFAULT_MAX_RESULTS = 10
 """Where MaxResults is absent (API reference, ListEndpoints; the others do not say)."""
@@ -58,7 +57,7 @@ def page(params: Params, entries: Iterable[Entry], *, default_order: str) -> Pag
     descending = params.get("SortOrder", default_order) == "Descending"
     chosen.sort(key=lambda entry: _sort_key(params, entry), reverse=descending)
     if params.get("NextToken"):
-        last = _read_token(params["NextToken"], params)
+        last = _last_shown(params["NextToken"], params)
         chosen = [
             entry
             for entry in chosen
@@ -66,8 +65,10 @@ def page(params: Params, entries: Iterable[Entry], *, default_order: str) -> Pag
         ]
     limit = params.get("MaxResults", DEFAULT_MAX_RESULTS)
     shown = chosen[:limit]
-    token = _token(_sort_key(params, shown[-1]), params) if len(chosen) > limit else None
-    return Page([entry.summary for entry in shown], token)
+    more = None
+    if len(chosen) > limit:
+        more = token([*_sort_key(params, shown[-1]), _fingerprint(params)])
+    return Page([entry.summary for entry in shown], more)
 
 
 def _matches(params: Params, entry: Entry) -> bool:
@@ -99,21 +100,16 @@ def _sort_key(params: Params, entry: Entry) -> tuple[str | float, str]:
             return round(entry.created.timestamp() * 1_000_000), entry.name
 
 
-def _token(last: tuple[str | float, str], params: Params) -> str:
-    text = json.dumps([*last, _fingerprint(params)])
-    return base64.urlsafe_b64encode(text.encode()).decode()
-
-
-def _read_token(token: str, params: Params) -> tuple[Any, str]:
-    try:
-        key, name, fingerprint = json.loads(base64.urlsafe_b64decode(token))
-    except (binascii.Error, ValueError, TypeError) as error:
-        raise ValidationException(f"Invalid NextToken: {token}.") from error
-    if fingerprint != _fingerprint(params):
-        raise ValidationException(
-            "Invalid NextToken: it belongs to a request with other parameters."
-        )
-    return key, name
+def _last_shown(text: str, params: Params) -> tuple[Any, str]:
+    """The sort key in a token."""
+    match content_of(text):
+        case [key, str(name), str(fingerprint)]:
+            if fingerprint == _fingerprint(params):
+                return key, name
+            raise ValidationException(
+                "Invalid NextToken: it belongs to a request with other parameters."
+            )
+    raise ValidationException(f"Invalid NextToken: {text}.")
 
 
 def _fingerprint(params: Params) -> str:

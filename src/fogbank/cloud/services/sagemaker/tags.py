@@ -13,6 +13,7 @@ from fogbank.cloud.records.training_job import TrainingJob
 from fogbank.cloud.records.tuning_job import TuningJob
 from fogbank.cloud.services.base import operation
 from fogbank.cloud.services.sagemaker.refusals import first_repeated, not_found
+from fogbank.cloud.services.tagging import remove_tags, tags_of
 from fogbank.core.arn import Arn
 from fogbank.core.errors import InputError
 
@@ -58,7 +59,7 @@ class TagRoom:
     def add(self, context: Context, params: Params) -> Result:
         """Adds or overwrites; answers with all of the resource's tags."""
         arn = self._existing(params["ResourceArn"])
-        tags = {**self._tags(arn), **_checked(params["Tags"])}
+        tags = {**tags_of(self._records, arn), **_checked(params["Tags"])}
         if len(tags) > MAX_TAGS:
             raise ValidationException(
                 f"A resource can have at most {MAX_TAGS} tags; {arn} would have {len(tags)}."
@@ -72,19 +73,13 @@ class TagRoom:
         arn = self._existing(params["ResourceArn"])
         if params.get("NextToken"):
             raise ValidationException(f"Invalid NextToken: {params['NextToken']}.")
-        return {"Tags": _members(self._tags(arn))}
+        return {"Tags": _members(tags_of(self._records, arn))}
 
     @operation("DeleteTags")
     def delete(self, context: Context, params: Params) -> Result:
         """Keys that the resource does not have are no error."""
-        arn = self._existing(params["ResourceArn"])
-        kept = {k: v for k, v in self._tags(arn).items() if k not in params["TagKeys"]}
-        self._records.put(Tags(arn=arn, tags=kept))
+        remove_tags(self._records, self._existing(params["ResourceArn"]), params["TagKeys"])
         return {}
-
-    def _tags(self, arn: str) -> Mapping[str, str]:
-        record = self._records.get(Tags, arn)
-        return record.tags if record is not None else {}
 
     def _existing(self, arn: str) -> str:
         try:
