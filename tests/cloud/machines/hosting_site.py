@@ -6,7 +6,7 @@ import asyncio
 import io
 import os
 import tarfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from fogbank.cloud.machines.replica import PORT
 from fogbank.cloud.machines.router import Router
 from fogbank.cloud.machines.shares import Host, Shares
 from fogbank.cloud.ports import Invocation
-from fogbank.cloud.records.hosting import Endpoint, Variant
+from fogbank.cloud.records.hosting import Endpoint, ShiftStage, Variant
 from fogbank.core.arn import Scope
 from fogbank.testing.clock import ManualClock
 
@@ -157,8 +157,8 @@ class HostingSite:
             )
         )
 
-    def update(self, **changes: Any) -> None:
-        """What UpdateEndpoint writes."""
+    def update(self, deployment: Mapping[str, Any] | None = None, **changes: Any) -> None:
+        """What UpdateEndpoint writes. deployment: its DeploymentConfig."""
         endpoint = self.endpoint
         generation = endpoint.generation + 1
         self.records.put(
@@ -169,6 +169,7 @@ class HostingSite:
                 pending_variants=(self.variant(generation, **changes),),
                 pending_config="second",
                 pending_since=self.clock.now(),
+                pending_deployment=deployment,
             )
         )
 
@@ -181,6 +182,11 @@ class HostingSite:
         found = self.records.get(Endpoint, "dogs")
         assert found is not None
         return found
+
+    @property
+    def stage(self) -> ShiftStage | None:
+        """How far an update has come."""
+        return None if self.endpoint.shift is None else self.endpoint.shift.stage
 
     @property
     def is_deleted(self) -> bool:

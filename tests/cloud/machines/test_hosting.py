@@ -14,7 +14,8 @@ from cloud.machines.hosting_site import HostingSite, Stage, dies
 from fogbank.cloud.machines.engine import Exit
 from fogbank.cloud.machines.replica import PING_EVERY_S, PING_FAILURES
 from fogbank.cloud.ports import NoAnswer
-from fogbank.cloud.rules.endpoint import FAILURE_REASON_CHARS, START_ATTEMPTS, STARTUP_TIMEOUT_S
+from fogbank.cloud.rules.endpoint import FAILURE_REASON_CHARS
+from fogbank.cloud.rules.endpoint_fleet import START_ATTEMPTS, STARTUP_TIMEOUT_S
 
 
 @pytest.fixture
@@ -188,12 +189,13 @@ async def test_an_update_lets_requests_end(site: HostingSite) -> None:
     await site.until(lambda: stage.num_waiting == 1)
     site.engine.play = Stage("new").play
     site.update()
-    await site.becomes("InService")
+    await site.until(lambda: site.stage == "Deleting")
     assert await site.invoke() == "new"
-    assert not old.has_ended
+    assert (site.endpoint.status, old.has_ended) == ("Updating", False)
     stage.free.set()
     assert await running == "old"
-    await site.until(lambda: old.has_ended)
+    await site.becomes("InService")
+    assert old.has_ended
 
 
 async def test_an_update_that_fails(site: HostingSite) -> None:
@@ -201,9 +203,8 @@ async def test_an_update_that_fails(site: HostingSite) -> None:
     await site.becomes("InService")
     site.engine.play = dies("ImportError: no torch")
     site.update()
-    await site.until(lambda: site.endpoint.status != "Updating")
-    endpoint = site.endpoint
-    assert (endpoint.status, endpoint.config_name) == ("InService", "first")
+    endpoint = await site.becomes("InService")
+    assert endpoint.config_name == "first"
     assert "ImportError: no torch" in (endpoint.failure_reason or "")
     assert await site.invoke() == "old"
     assert len(site.engine.running) == 1
@@ -353,7 +354,7 @@ async def test_stopping_the_cloud_does_not_wait_for_slow_requests(site: HostingS
     await site.until(lambda: stage.num_waiting == 1)
     site.engine.play = Stage("new").play
     site.update()
-    await site.becomes("InService")
+    await site.until(lambda: site.stage == "Deleting")
     async with asyncio.timeout(5):
         await site.endpoints.stop()
     assert site.engine.running == []

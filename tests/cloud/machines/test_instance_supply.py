@@ -13,7 +13,7 @@ import pytest
 from cloud.machines.hosting_site import HostingSite, Stage
 from fogbank.cloud.machines.engine import Exit
 from fogbank.cloud.machines.instance_supply import InstanceSupply
-from fogbank.cloud.rules.endpoint import PROVISION_TIMEOUT_S
+from fogbank.cloud.rules.endpoint_fleet import PROVISION_TIMEOUT_S
 from fogbank.cloud.rules.endpoint_quota import InstanceCounts
 
 

@@ -11,21 +11,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fogbank.cloud.records.hosting import Endpoint, Variant
-from fogbank.cloud.rules.endpoint import (
+from fogbank.cloud.records.hosting import Endpoint, TrafficShift, Variant
+from fogbank.cloud.rules.endpoint import FAILURE_REASON_CHARS, Decision, next_step
+from fogbank.cloud.rules.endpoint_fleet import (
     BACKOFF_MAX_S,
-    FAILURE_REASON_CHARS,
     NO_CAPACITY,
     PROVISION_TIMEOUT_S,
     START_ATTEMPTS,
     STARTUP_TIMEOUT_S,
-    Decision,
     Observation,
     ReplicaSeen,
     ReplicaState,
     VariantSeen,
     backoff_s,
-    next_step,
     ping_failure,
 )
 
@@ -101,6 +99,15 @@ def seen(*replicas: ReplicaSeen, **trouble: Any) -> Observation:
     if trouble:
         variants = (VariantSeen(variant="AllTraffic", generation=generation, **trouble),)
     return Observation(replicas=replicas, variants=variants)
+
+
+def settle(record: Endpoint, observation: Observation, now: datetime) -> Decision:
+    """Ask until the record stays as it is, or something is to be stopped."""
+    decision = next_step(record, observation, now)
+    while decision.endpoint != record and not decision.stop:
+        record = decision.endpoint
+        decision = next_step(record, observation, now)
+    return decision
 
 
 def starts(decision: Decision) -> dict[tuple[str, int], int]:
@@ -185,11 +192,15 @@ def test_an_update_serves_the_old_fleet_until_the_new_one_is_healthy() -> None:
     assert first.stop == ()
     new = replica("new", "starting", generation=2)
     assert next_step(first.endpoint, seen(replica("old"), new), at(1)).stop == ()
-    both = seen(replica("old"), replace(new, state="healthy"))
-    done = next_step(first.endpoint, both, at(2))
-    assert (done.endpoint.status, done.endpoint.config_name) == ("InService", "dogs-2")
-    assert [v.generation for v in done.endpoint.variants] == [2]
-    assert stops(done) == ["old"]
+    new = replace(new, state="healthy")
+    moved = settle(first.endpoint, seen(replica("old"), new), at(2))
+    assert (moved.endpoint.status, stops(moved)) == ("Updating", ["old"])
+    assert moved.endpoint.shift == TrafficShift(stage="Deleting", since=at(2), share=1.0)
+    leaving = replace(seen(new), leaving=frozenset({("AllTraffic", 1)}))
+    assert next_step(moved.endpoint, leaving, at(3)).endpoint.status == "Updating"
+    done = next_step(moved.endpoint, seen(new), at(4)).endpoint
+    assert (done.status, done.config_name) == ("InService", "dogs-2")
+    assert (done.variants[0].generation, done.pending_variants, done.shift) == (2, (), None)
 
 
 @pytest.mark.observed
@@ -204,11 +215,11 @@ def test_a_failed_update_leaves_the_old_fleet_in_service_with_a_failure_reason()
         last_words="boom",
     )
     decision = next_step(updating(), observation, at(2))
-    record = decision.endpoint
+    assert (decision.endpoint.status, stops(decision)) == ("RollingBack", ["new"])
+    record = next_step(decision.endpoint, seen(replica("old")), at(3)).endpoint
     assert (record.status, record.config_name) == ("InService", "dogs-1")
     assert record.failure_reason == ping_failure("AllTraffic", "boom")
     assert (record.pending_variants, record.pending_config) == ((), None)
-    assert stops(decision) == ["new"]
 
 
 @pytest.mark.docs
@@ -390,7 +401,10 @@ def test_laws_of_a_machine_that_obeys(dice: Random, dies: float, count: int) -> 
         decision = next_step(record, machine.seen(), machine.now)
         if record.status == "Failed":
             assert decision.endpoint.status == "Failed"
-        serving = {(v.name, v.generation) for v in decision.endpoint.variants}
+        shift = decision.endpoint.shift
+        has_moved = shift is not None and (shift.stage, shift.share) == ("Deleting", 1.0)
+        staying = "pending_variants" if has_moved else "variants"
+        serving = {(v.name, v.generation) for v in getattr(decision.endpoint, staying)}
         for stop in decision.stop:
             gone = machine.replicas[stop.replica_id]
             assert gone.state != "healthy" or (gone.variant, gone.generation) not in serving

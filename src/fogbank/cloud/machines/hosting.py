@@ -12,7 +12,7 @@ import asyncio
 import logging
 import secrets
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -26,8 +26,11 @@ from fogbank.cloud.machines.shares import Lease, demand_of
 from fogbank.cloud.machines.site import Site
 from fogbank.cloud.machines.threads import in_thread
 from fogbank.cloud.ports import Records
+from fogbank.cloud.records.alarm import Alarm
 from fogbank.cloud.records.hosting import Endpoint, Variant
-from fogbank.cloud.rules import endpoint as rule
+from fogbank.cloud.rules import deployment
+from fogbank.cloud.rules.endpoint import FAILURE_REASON_CHARS, next_step
+from fogbank.cloud.rules.endpoint_fleet import Observation, ReplicaSeen, Start, Stop, VariantSeen
 from fogbank.cloud.rules.routing import DEFAULT_STRATEGY, Strategy
 
 log = logging.getLogger("fogbank.hosting")
@@ -35,7 +38,7 @@ log = logging.getLogger("fogbank.hosting")
 
 @dataclass(slots=True)
 class _Trouble:
-    """What `rule.VariantSeen` tells about one deployed variant.
+    """What `VariantSeen` tells about one deployed variant.
 
     num_spare:   instances whose container has ended: the next one needs not wait for its instance.
     short_since: since when there have been fewer instances than were asked for.
@@ -77,12 +80,13 @@ class _Keeper:
         self._replicas: dict[str, Replica] = {}
         self._troubles: defaultdict[tuple[str, int], _Trouble] = defaultdict(_Trouble)
         self._leaving: dict[asyncio.Task[None], Replica] = {}
+        self._watched: frozenset[str] = frozenset()
         self._wake = changed
 
     async def run(self) -> None:
         """Until the endpoint is gone, or has failed and nothing of it runs."""
         found = self._records.get(Endpoint, self.name)
-        for variant in () if found is None else found.variants:
+        for variant in () if found is None else (*found.variants, *found.pending_variants):
             # What an earlier run of the cloud had: its instances are there.
             trouble = self._troubles[variant.name, variant.generation]
             trouble.num_spare = variant.current_count
@@ -91,7 +95,7 @@ class _Keeper:
                 self._wake.clear()
                 self._collect_ended()
                 now = self._clock.now()
-                decision = rule.next_step(endpoint, self._observe(now), now)
+                decision = next_step(endpoint, self._observe(endpoint, now), now)
                 if decision.endpoint != endpoint:
                     log.info("endpoint %s: %s", self.name, decision.reason)
                     self._records.put(decision.endpoint)
@@ -128,10 +132,11 @@ class _Keeper:
             alarm.cancel()
             woken.cancel()
 
-    def _observe(self, now: datetime) -> rule.Observation:
-        return rule.Observation(
+    def _observe(self, endpoint: Endpoint, now: datetime) -> Observation:
+        self._watched = frozenset(deployment.Policy.of(endpoint.pending_deployment).alarms)
+        return Observation(
             replicas=tuple(
-                rule.ReplicaSeen(
+                ReplicaSeen(
                     id=replica.id,
                     variant=replica.variant.name,
                     generation=replica.variant.generation,
@@ -141,7 +146,7 @@ class _Keeper:
                 for replica in self._replicas.values()
             ),
             variants=tuple(
-                rule.VariantSeen(
+                VariantSeen(
                     variant=variant,
                     generation=generation,
                     failures=trouble.failures,
@@ -154,7 +159,21 @@ class _Keeper:
                 )
                 for (variant, generation), trouble in self._troubles.items()
             ),
+            leaving=frozenset(_fleet_of(replica) for replica in self._leaving.values()),
+            alarms=tuple(self._in_alarm()),
+            time_scale=self._supply.time_scale,
         )
+
+    def _in_alarm(self) -> Iterator[deployment.AlarmSeen]:
+        for name in sorted(self._watched):
+            alarm = self._records.get(Alarm, name)
+            if alarm is not None and alarm.state == "ALARM":
+                yield deployment.AlarmSeen(name=name, reason=alarm.state_reason)
+
+    def hear(self, alarm: str) -> None:
+        """An alarm has changed."""
+        if alarm in self._watched:
+            self._wake.set()
 
     def _collect_ended(self) -> None:
         """Forget replicas that ended by themselves, remember how; forgive where all is well."""
@@ -175,7 +194,7 @@ class _Keeper:
             ):
                 trouble.failures = 0
 
-    def _start_all(self, starts: Sequence[rule.Start], now: datetime) -> bool:
+    def _start_all(self, starts: Sequence[Start], now: datetime) -> bool:
         """Start what there are instances for. True where there are too few."""
         wanted = {(start.variant.name, start.variant.generation) for start in starts}
         for key, trouble in self._troubles.items():
@@ -184,7 +203,7 @@ class _Keeper:
         shortfalls = [start.count - self._start(start, now) for start in starts]
         return any(shortfalls)
 
-    def _start(self, start: rule.Start, now: datetime) -> int:
+    def _start(self, start: Start, now: datetime) -> int:
         """How many were started."""
         variant = start.variant
         trouble = self._troubles[variant.name, variant.generation]
@@ -213,7 +232,7 @@ class _Keeper:
             )
         return given
 
-    def _stop(self, stop: rule.Stop, now: datetime) -> None:
+    def _stop(self, stop: Stop, now: datetime) -> None:
         replica = self._replicas.pop(stop.replica_id)
         log.info("endpoint %s: %s is stopped: %s", self.name, replica.id, stop.reason)
         trouble = self._troubles[replica.variant.name, replica.variant.generation]
@@ -230,29 +249,35 @@ class _Keeper:
 
     def _left(self, task: asyncio.Task[None]) -> None:
         self._supply.give_back(self._leaving.pop(task).variant.instance_type)
+        self._wake.set()  # an update may wait for the end of a fleet
 
     def _route(self, endpoint: Endpoint) -> None:
         if not endpoint.variants or endpoint.status == "Deleting":
             self._router.remove_route(self.name)
             return
-        self._router.set_route(
-            self.name,
-            [
-                RoutedVariant(
-                    variant.name,
-                    variant.current_weight,
-                    _strategy(variant),
-                    tuple(
-                        replica.routed
-                        for replica in self._replicas.values()
-                        if replica.state == "healthy"
-                        and replica.variant.name == variant.name
-                        and replica.variant.generation == variant.generation
-                    ),
-                )
-                for variant in endpoint.variants
-            ],
+        self._router.set_route(self.name, list(self._routed(endpoint)))
+
+    def _routed(self, endpoint: Endpoint) -> Iterator[RoutedVariant]:
+        """Who serves: while an update moves the traffic, variants of both fleets."""
+        healthy: defaultdict[tuple[str, int], list[Replica]] = defaultdict(list)
+        for replica in self._replicas.values():
+            if replica.state == "healthy":
+                healthy[_fleet_of(replica)].append(replica)
+        old, new = endpoint.variants, endpoint.pending_variants
+        old_share, new_share = deployment.fleet_shares(
+            endpoint,
+            old_serves=any((each.name, each.generation) in healthy for each in old),
+            new_serves=any((each.name, each.generation) in healthy for each in new),
         )
+        for share, fleet in ((old_share, old), (new_share, new)):
+            if share == 0.0:
+                continue
+            for variant, weight in zip(fleet, deployment.divided(share, fleet), strict=True):
+                replicas = healthy[variant.name, variant.generation]
+                if fleet is new:
+                    replicas = replicas[: deployment.num_activated(variant, share)]
+                routed = tuple(replica.routed for replica in replicas)
+                yield RoutedVariant(variant.name, weight, _strategy(variant), routed)
 
     async def abandon(self) -> None:
         """End every replica now, also those that let their requests end; the record stays."""
@@ -263,6 +288,10 @@ class _Keeper:
             self._supply.give_back(replica.variant.instance_type)
         if self._leaving:
             await asyncio.wait(self._leaving)
+
+
+def _fleet_of(replica: Replica) -> tuple[str, int]:
+    return replica.variant.name, replica.variant.generation
 
 
 def _strategy(variant: Variant) -> Strategy:
@@ -281,6 +310,8 @@ class Endpoints:
         self._site = site
         self._supply = supply or InstanceSupply()
         self._start_replica = ReplicaStarter(site)
+        self._keepers: dict[str, _Keeper] = {}
+        records.subscribe(Alarm, self._tell_keepers)
         self._reconciler = Reconciler(
             records,
             Endpoint,
@@ -313,10 +344,16 @@ class Endpoints:
             self._start_replica,
             self._supply,
         )
+        self._keepers[name] = keeper
         try:
             await keeper.run()
         finally:
+            del self._keepers[name]
             await keeper.abandon()
+
+    def _tell_keepers(self, alarm: str) -> None:
+        for keeper in self._keepers.values():
+            keeper.hear(alarm)
 
     def _broken(self, name: str, error: Exception) -> None:
         endpoint = self._records.get(Endpoint, name)
@@ -326,7 +363,7 @@ class Endpoints:
                 replace(
                     endpoint,
                     status="Failed",
-                    failure_reason=reason[: rule.FAILURE_REASON_CHARS],
+                    failure_reason=reason[:FAILURE_REASON_CHARS],
                     modified=self._site.clock.now(),
                 )
             )

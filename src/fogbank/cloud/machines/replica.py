@@ -25,7 +25,7 @@ from fogbank.cloud.machines.router import RoutedReplica
 from fogbank.cloud.machines.shares import Lease
 from fogbank.cloud.machines.threads import in_thread
 from fogbank.cloud.records.hosting import Variant
-from fogbank.cloud.rules.endpoint import ReplicaState
+from fogbank.cloud.rules.endpoint_fleet import ReplicaState
 from fogbank.core.clock import Clock
 
 log = logging.getLogger("fogbank.hosting")

@@ -69,12 +69,34 @@ class Variant:
     so those of an update and those that it replaces are told apart, after a rollback too."""
 
 
+ShiftStage = Literal["ActivatingTraffic", "Baking", "TerminationWait", "Deleting"]
+"""ActivatingTraffic: one more part of the new fleet begins to take requests.
+Baking:            that part is watched for WaitIntervalInSeconds.
+TerminationWait:   the new fleet takes all requests, the old one is kept for
+                   TerminationWaitInSeconds.
+Deleting:          the fleet that lost ends."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrafficShift:
+    """How far an update has moved the traffic. since: when the stage began. share: of the requests,
+    what the new fleet takes, 0 to 1."""
+
+    stage: ShiftStage
+    since: datetime
+    share: float
+
+
 @dataclass(frozen=True, kw_only=True)
 class Endpoint:
-    """variants:        what serves now (empty until the first deployment is in service).
-    pending_variants:   what a create or an update brings; becomes `variants` once healthy.
+    """variants:        what served before the update under way, or serves now (empty until the
+                        first deployment is in service).
+    pending_variants:   what a create or an update brings; becomes `variants` at its end.
     pending_config:     the configuration that `pending_variants` came from.
     pending_since:      when that create or update was asked for.
+    pending_deployment: the DeploymentConfig by which that update goes; None: all at once.
+    shift:              how far that update has moved the traffic; None: its fleet still starts.
+    last_deployment:    the last DeploymentConfig that anybody gave.
     generation:         goes up with every create or update: a machine can tell old work from new.
     """
 
@@ -91,6 +113,9 @@ class Endpoint:
     pending_variants: tuple[Variant, ...] = ()
     pending_config: str | None = None
     pending_since: datetime | None = None
+    pending_deployment: Mapping[str, Any] | None = None
+    shift: TrafficShift | None = None
+    last_deployment: Mapping[str, Any] | None = None
     failure_reason: str | None = None
 
     @property

@@ -3,110 +3,35 @@ the new record.
 
     Creating -> InService | Failed      Updating -> InService      Deleting -> gone
 
-`next_step` is level-triggered: ask whenever something changed and at `wait_until`. The note
-docs/design/endpoint.md draws the states. Sources: SageMaker API reference, DescribeEndpoint;
-developer guide, "Custom Inference Code with Hosting Services" and "Blue/Green Deployments".
+`next_step` is level-triggered: ask whenever something changed and at `wait_until`. How an update
+moves the traffic is the matter of `rules.deployment`, what a fleet needs that of
+`rules.endpoint_fleet`. The note docs/design/endpoint.md draws the states. Sources: SageMaker API
+reference, DescribeEndpoint; developer guide, "Custom Inference Code with Hosting Services" and
+"Blue/Green Deployments".
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
-from typing import Literal
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 from fogbank.cloud.records.hosting import Endpoint, Variant
-
-STARTUP_TIMEOUT_S = 480
-"""How long a container may take to its first good ping, where the variant does not set
-ContainerStartupHealthCheckTimeoutInSeconds (developer guide: 8 minutes)."""
-
-START_ATTEMPTS = 2
-"""Containers of a new variant that may end before its first good ping; then the deployment has
-failed. AWS goes on until the time-out: a rehearsal should say so sooner."""
-
-BACKOFF_FIRST_S = 1.0
-BACKOFF_MAX_S = 60.0
+from fogbank.cloud.rules import deployment
+from fogbank.cloud.rules.endpoint_fleet import (
+    NO_CAPACITY,
+    Observation,
+    Start,
+    Stop,
+    counted,
+    is_short,
+    is_whole,
+    trouble_of,
+    unwanted,
+    work_for,
+)
 
 FAILURE_REASON_CHARS = 1024
 """The longest FailureReason that the model allows."""
-
-PROVISION_TIMEOUT_S = 2040
-"""How long an instance may take to come where the variant does not set
-VariantInstanceProvisionTimeoutInSeconds (observed: a scale-out gave up after 34 minutes)."""
-
-NO_CAPACITY = (
-    "Unable to provision requested ML compute capacity due to InsufficientInstanceCapacity error. "
-    "Please retry using a different ML instance type or after some time."
-)
-
-ReplicaState = Literal["provisioning", "starting", "healthy", "unhealthy"]
-"""provisioning: its instance has not come.  starting: no good ping yet.  healthy: takes requests.
-unhealthy: pings fail since `since`."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReplicaSeen:
-    """One container that runs (one that ended is not here, but in `VariantSeen.failures`).
-
-    variant, generation: the `Variant` that it was started for.
-    since:               when it entered its state; of `starting`: when it was started.
-    """
-
-    id: str
-    variant: str
-    generation: int
-    state: ReplicaState
-    since: datetime
-
-
-@dataclass(frozen=True, kw_only=True)
-class VariantSeen:
-    """The troubles of one deployed variant.
-
-    failures:     containers that ended or were given up since one of the variant last became
-                  healthy (each `Stop` with `failed` counts).
-    last_failure: when the last of them was.
-    last_words:   how the last of them ended, with the last lines of its log.
-    refused:      why no attempt can ever work (model data is no tar, is not there, ...).
-    short_s:      for how long there have been fewer instances than were asked for.
-    """
-
-    variant: str
-    generation: int
-    failures: int = 0
-    last_failure: datetime | None = None
-    last_words: str = ""
-    refused: str | None = None
-    short_s: float = 0.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Observation:
-    """What the machine sees of one endpoint, draining replicas excluded."""
-
-    replicas: tuple[ReplicaSeen, ...] = ()
-    variants: tuple[VariantSeen, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Start:
-    """Start `count` containers for `variant` (its `name` and `generation` name it)."""
-
-    variant: Variant
-    count: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Stop:
-    """Take the replica out of routing, let its requests end, end it.
-
-    failed: it did not do its work: counts as a failure of its variant.
-    """
-
-    replica_id: str
-    reason: str
-    failed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +42,8 @@ class Decision:
     remove:       nothing runs any more: delete the record.
     wait_until:   ask again then at the latest; None: only a change needs an answer.
 
-    Routing follows from the record: healthy replicas of `endpoint.variants`, by `current_weight`.
+    Routing follows from the record: healthy replicas of `endpoint.variants` by `current_weight`,
+    and of `endpoint.pending_variants` as far as `endpoint.shift` says.
     """
 
     endpoint: Endpoint
@@ -128,25 +54,6 @@ class Decision:
     wait_until: datetime | None = None
 
 
-def backoff_s(failures: int) -> float:
-    """Seconds to wait after that many failures in a row: 0, then 1, 2, 4 ... 60."""
-    if failures <= 0:
-        return 0.0
-    return float(min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2.0 ** min(failures - 1, 16)))
-
-
-def startup_timeout_s(variant: Variant) -> int:
-    """ContainerStartupHealthCheckTimeoutInSeconds of the variant, or the default."""
-    settings = variant.settings or {}
-    return int(settings.get("ContainerStartupHealthCheckTimeoutInSeconds") or STARTUP_TIMEOUT_S)
-
-
-def provision_timeout_s(variant: Variant) -> int:
-    """VariantInstanceProvisionTimeoutInSeconds of the variant, or the default."""
-    settings = variant.settings or {}
-    return int(settings.get("VariantInstanceProvisionTimeoutInSeconds") or PROVISION_TIMEOUT_S)
-
-
 def next_step(endpoint: Endpoint, seen: Observation, now: datetime) -> Decision:
     """What to do now. docs/design/endpoint.md has the table."""
     match endpoint.status:
@@ -155,26 +62,18 @@ def next_step(endpoint: Endpoint, seen: Observation, now: datetime) -> Decision:
         case "Failed":
             stop = tuple(Stop(replica_id=r.id, reason="endpoint failed") for r in seen.replicas)
             return Decision(endpoint=endpoint, reason="only DeleteEndpoint is left", stop=stop)
-        case "Creating" | "Updating" if endpoint.pending_variants:
-            return _deploying(endpoint, seen, now)
+        case "Creating" if endpoint.pending_variants:
+            return _creating(endpoint, seen, now)
+        case "Updating" | "RollingBack" if endpoint.pending_variants:
+            if endpoint.shift is not None and endpoint.shift.stage == "Deleting":
+                return _leaving_one_fleet(endpoint, seen, now)
+            return _updating(endpoint, seen, now)
         case "Updating" | "RollingBack":
             return _scaling(endpoint, seen, now)
         case "InService" | "SystemUpdating":
             return _serving(endpoint, seen, now)
         case "Creating":
             raise RuntimeError(f"endpoint {endpoint.name} is Creating without pending variants")
-
-
-@dataclass
-class _Work:
-    """What it takes to have `desired_count` containers of some variants."""
-
-    start: list[Start] = field(default_factory=list)
-    stop: list[Stop] = field(default_factory=list)
-    waits: list[datetime] = field(default_factory=list)
-
-    def wait_until(self) -> datetime | None:
-        return min(self.waits, default=None)
 
 
 def _deleting(endpoint: Endpoint, seen: Observation) -> Decision:
@@ -185,10 +84,10 @@ def _deleting(endpoint: Endpoint, seen: Observation) -> Decision:
 
 
 def _serving(endpoint: Endpoint, seen: Observation, now: datetime) -> Decision:
-    work = _work(endpoint.variants, seen, now)
-    work.stop.extend(_unwanted(endpoint.variants, seen))
+    work = work_for(endpoint.variants, seen, now)
+    work.stop.extend(unwanted(endpoint.variants, seen))
     return Decision(
-        endpoint=replace(endpoint, variants=_counted(endpoint.variants, seen)),
+        endpoint=replace(endpoint, variants=counted(endpoint.variants, seen)),
         reason="in service",
         start=tuple(work.start),
         stop=tuple(work.stop),
@@ -196,70 +95,136 @@ def _serving(endpoint: Endpoint, seen: Observation, now: datetime) -> Decision:
     )
 
 
-def _deploying(endpoint: Endpoint, seen: Observation, now: datetime) -> Decision:
-    """A new fleet beside the old one; all traffic moves at once when all of it is healthy."""
-    for variant in endpoint.pending_variants:
-        trouble = _trouble(variant, seen, now) or (NO_CAPACITY if _is_short(variant, seen) else "")
-        if trouble:
-            return _deployment_failed(endpoint, seen, now, trouble)
-    pending = _counted(endpoint.pending_variants, seen)
-    if all(variant.current_count >= variant.desired_count for variant in pending):
-        in_service = replace(
-            endpoint,
-            status="InService",
-            config_name=endpoint.pending_config or endpoint.config_name,
-            variants=pending,
-            pending_variants=(),
-            pending_config=None,
-            pending_since=None,
-            failure_reason=None,
-            modified=now,
+def _creating(endpoint: Endpoint, seen: Observation, now: datetime) -> Decision:
+    trouble = _deployment_trouble(endpoint, seen, now)
+    if trouble:
+        failed = replace(
+            _without_pending(endpoint, now),
+            status="Failed",
+            failure_reason=trouble[:FAILURE_REASON_CHARS],
         )
-        return replace(_serving(in_service, seen, now), reason="every new replica is healthy")
-    work = _work((*endpoint.variants, *endpoint.pending_variants), seen, now)
-    work.stop.extend(_unwanted((*endpoint.variants, *endpoint.pending_variants), seen))
+        return replace(next_step(failed, seen, now), reason=trouble)
+    pending = counted(endpoint.pending_variants, seen)
+    if is_whole(pending):
+        return replace(
+            _serving(_in_service(endpoint, endpoint.pending_variants, now), seen, now),
+            reason="every new replica is healthy",
+        )
+    return _both_fleets(endpoint, seen, now, "new replicas are starting")
+
+
+def _updating(endpoint: Endpoint, seen: Observation, now: datetime) -> Decision:
+    """A new fleet beside the old one, which is whole until the new one has proved itself."""
+    trouble = _deployment_trouble(endpoint, seen, now)
+    if trouble:
+        return _rolling_back(endpoint, seen, now, trouble)
+    pending = counted(endpoint.pending_variants, seen)
+    fleet = deployment.FleetSeen(
+        num_instances=sum(variant.desired_count for variant in pending),
+        is_whole=is_whole(pending),
+    )
+    move = deployment.next_move(endpoint, fleet, seen.alarms, now, time_scale=seen.time_scale)
+    if move.rollback:
+        return _rolling_back(endpoint, seen, now, move.reason)
+    decision = _both_fleets(replace(endpoint, shift=move.shift), seen, now, move.reason)
+    waits = [until for until in (decision.wait_until, move.wait_until) if until is not None]
+    return replace(decision, wait_until=min(waits, default=None))
+
+
+def _both_fleets(endpoint: Endpoint, seen: Observation, now: datetime, reason: str) -> Decision:
+    fleets = (*endpoint.variants, *endpoint.pending_variants)
+    work = work_for(fleets, seen, now)
+    work.stop.extend(unwanted(fleets, seen))
     return Decision(
-        endpoint=replace(
-            endpoint, variants=_counted(endpoint.variants, seen), pending_variants=pending
-        ),
-        reason="new replicas are starting",
+        endpoint=_count_both(endpoint, seen),
+        reason=reason,
         start=tuple(work.start),
         stop=tuple(work.stop),
         wait_until=work.wait_until(),
     )
 
 
-def _deployment_failed(
-    endpoint: Endpoint, seen: Observation, now: datetime, trouble: str
-) -> Decision:
-    """A failed create is Failed; a failed update leaves what served before, InService."""
-    dropped = replace(
+def _rolling_back(endpoint: Endpoint, seen: Observation, now: datetime, trouble: str) -> Decision:
+    """All traffic goes back to the old fleet, which has been there all the time."""
+    back = replace(
         endpoint,
-        status="Failed" if endpoint.status == "Creating" else "InService",
-        pending_variants=(),
-        pending_config=None,
-        pending_since=None,
+        status="RollingBack",
+        shift=deployment.rolled_back(now),
         failure_reason=trouble[:FAILURE_REASON_CHARS],
         modified=now,
     )
-    return replace(next_step(dropped, seen, now), reason=trouble)
+    return replace(next_step(back, seen, now), reason=trouble)
+
+
+def _leaving_one_fleet(endpoint: Endpoint, seen: Observation, now: datetime) -> Decision:
+    """The end of an update: of the old fleet when it succeeded, of the new one when it is rolled
+    back. In service when nothing of that fleet is left."""
+    succeeded = endpoint.status == "Updating"
+    staying = endpoint.pending_variants if succeeded else endpoint.variants
+    wanted = {(variant.name, variant.generation) for variant in staying}
+    work = work_for(staying, seen, now)
+    gone = unwanted(staying, seen)
+    if not gone and seen.leaving <= wanted:
+        in_service = _in_service(endpoint, staying, now)
+        ended = "the old fleet has ended" if succeeded else "the new fleet has ended"
+        return replace(_serving(in_service, seen, now), reason=ended)
+    return Decision(
+        endpoint=_count_both(endpoint, seen),
+        reason="a fleet is ending",
+        start=tuple(work.start),
+        stop=(*work.stop, *gone),
+        wait_until=work.wait_until(),
+    )
+
+
+def _in_service(endpoint: Endpoint, staying: tuple[Variant, ...], now: datetime) -> Endpoint:
+    """At the end of a create or an update: `staying` is one of its two fleets."""
+    is_new = staying == endpoint.pending_variants
+    return replace(
+        _without_pending(endpoint, now),
+        status="InService",
+        config_name=(endpoint.pending_config if is_new else None) or endpoint.config_name,
+        variants=staying,
+        failure_reason=None if is_new else endpoint.failure_reason,
+    )
+
+
+def _without_pending(endpoint: Endpoint, now: datetime) -> Endpoint:
+    return replace(
+        endpoint,
+        pending_variants=(),
+        pending_config=None,
+        pending_since=None,
+        pending_deployment=None,
+        shift=None,
+        modified=now,
+    )
+
+
+def _deployment_trouble(endpoint: Endpoint, seen: Observation, now: datetime) -> str:
+    """Why the new fleet will not come up, or does not stay up; empty while there is hope."""
+    for variant in endpoint.pending_variants:
+        trouble = trouble_of(variant, seen, now) or (NO_CAPACITY if is_short(variant, seen) else "")
+        if trouble:
+            return trouble
+    return ""
 
 
 def _scaling(endpoint: Endpoint, seen: Observation, now: datetime) -> Decision:
     """UpdateEndpointWeightsAndCapacities: counts change in place, nothing is replaced."""
     if endpoint.status == "Updating":
         for variant in endpoint.variants:
-            trouble = _trouble(variant, seen, now, since=endpoint.pending_since)
+            trouble = trouble_of(variant, seen, now, since=endpoint.pending_since)
             if trouble:
                 return _scaling_failed(endpoint, seen, now, trouble)
-            if _is_short(variant, seen):
+            if is_short(variant, seen):
                 # Observed: in service at the old count, and without a FailureReason.
                 return replace(
                     _scaling_failed(endpoint, seen, now, ""), reason="no instance has come"
                 )
     decision = _serving(endpoint, seen, now)
-    counted = decision.endpoint.variants
-    if all(v.current_count == v.desired_count for v in counted) and not decision.stop:
+    found = decision.endpoint.variants
+    if all(v.current_count == v.desired_count for v in found) and not decision.stop:
         done = replace(decision.endpoint, status="InService", pending_since=None, modified=now)
         return replace(decision, endpoint=done, reason="every variant has its instances")
     return replace(decision, reason="instances are coming or going")
@@ -268,7 +233,7 @@ def _scaling(endpoint: Endpoint, seen: Observation, now: datetime) -> Decision:
 def _scaling_failed(endpoint: Endpoint, seen: Observation, now: datetime, trouble: str) -> Decision:
     back = tuple(
         replace(v, desired_count=min(v.desired_count, max(1, v.current_count)))
-        for v in _counted(endpoint.variants, seen)
+        for v in counted(endpoint.variants, seen)
     )
     rolling_back = replace(
         endpoint,
@@ -281,112 +246,9 @@ def _scaling_failed(endpoint: Endpoint, seen: Observation, now: datetime, troubl
     return replace(_scaling(rolling_back, seen, now), reason=trouble)
 
 
-def _trouble(
-    variant: Variant, seen: Observation, now: datetime, *, since: datetime | None = None
-) -> str:
-    """Why the variant will not get its containers; empty while there is hope. Failures before
-    `since` are forgiven."""
-    health = _health(variant, seen)
-    recent = since is None or (health.last_failure is not None and health.last_failure >= since)
-    if health.refused and recent:
-        return health.refused
-    if health.failures >= START_ATTEMPTS and recent:
-        return ping_failure(variant.name, health.last_words)
-    limit = timedelta(seconds=startup_timeout_s(variant))
-    for replica in _of(variant, seen):
-        if replica.state == "starting" and now - replica.since >= limit:
-            return ping_failure(
-                variant.name,
-                f"no good answer on /ping within {startup_timeout_s(variant)} s of the start. "
-                f"{health.last_words}".strip(),
-            )
-    return ""
-
-
-def _is_short(variant: Variant, seen: Observation) -> bool:
-    """Whether to give up waiting for instances."""
-    return _health(variant, seen).short_s >= provision_timeout_s(variant)
-
-
-def ping_failure(variant: str, last_words: str) -> str:
-    """AWS's FailureReason for containers that do not come up, and then what AWS leaves out."""
-    reason = (
-        f"The primary container for production variant {variant} did not pass the ping health "
-        "check. Please check CloudWatch logs for this endpoint."
+def _count_both(endpoint: Endpoint, seen: Observation) -> Endpoint:
+    return replace(
+        endpoint,
+        variants=counted(endpoint.variants, seen),
+        pending_variants=counted(endpoint.pending_variants, seen),
     )
-    return f"{reason} The container's last words: {last_words}" if last_words else reason
-
-
-def _work(variants: Iterable[Variant], seen: Observation, now: datetime) -> _Work:
-    work = _Work()
-    for variant in variants:
-        limit = timedelta(seconds=startup_timeout_s(variant))
-        alive: list[ReplicaSeen] = []
-        for replica in _of(variant, seen):
-            if replica.state == "unhealthy":
-                work.stop.append(Stop(replica_id=replica.id, reason="pings failed", failed=True))
-            elif replica.state == "starting" and now - replica.since >= limit:
-                work.stop.append(
-                    Stop(replica_id=replica.id, reason="start-up time-out", failed=True)
-                )
-            else:
-                alive.append(replica)
-                if replica.state == "starting":
-                    work.waits.append(replica.since + limit)
-        missing = variant.desired_count - len(alive)
-        if missing > 0:
-            due = _due(_health(variant, seen))
-            if due is None or now >= due:
-                work.start.append(Start(variant=variant, count=missing))
-            else:
-                work.waits.append(due)
-        for replica in sorted(alive, key=_seniority)[variant.desired_count :]:
-            work.stop.append(Stop(replica_id=replica.id, reason="scaled in"))
-    return work
-
-
-def _seniority(replica: ReplicaSeen) -> tuple[bool, datetime, str]:
-    """Healthy and oldest first: scaling in ends what has not started yet, then the newest."""
-    return replica.state != "healthy", replica.since, replica.id
-
-
-def _due(health: VariantSeen) -> datetime | None:
-    if health.last_failure is None:
-        return None
-    return health.last_failure + timedelta(seconds=backoff_s(health.failures))
-
-
-def _unwanted(variants: Iterable[Variant], seen: Observation) -> list[Stop]:
-    wanted = {(variant.name, variant.generation) for variant in variants}
-    return [
-        Stop(replica_id=replica.id, reason="replaced")
-        for replica in seen.replicas
-        if (replica.variant, replica.generation) not in wanted
-    ]
-
-
-def _counted(variants: Iterable[Variant], seen: Observation) -> tuple[Variant, ...]:
-    """The variants with what really serves; a weight takes effect at once."""
-    return tuple(
-        replace(
-            variant,
-            current_count=sum(r.state == "healthy" for r in _of(variant, seen)),
-            current_weight=variant.desired_weight,
-        )
-        for variant in variants
-    )
-
-
-def _of(variant: Variant, seen: Observation) -> list[ReplicaSeen]:
-    return [
-        replica
-        for replica in seen.replicas
-        if (replica.variant, replica.generation) == (variant.name, variant.generation)
-    ]
-
-
-def _health(variant: Variant, seen: Observation) -> VariantSeen:
-    for health in seen.variants:
-        if (health.variant, health.generation) == (variant.name, variant.generation):
-            return health
-    return VariantSeen(variant=variant.name, generation=variant.generation)

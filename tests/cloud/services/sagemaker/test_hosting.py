@@ -17,7 +17,8 @@ from cloud.services.sagemaker.control_plane import (
     variant,
 )
 from fogbank.cloud.records.hosting import Endpoint, EndpointConfig, Model
-from fogbank.cloud.rules.endpoint import Observation, ReplicaSeen, next_step
+from fogbank.cloud.rules.endpoint import next_step
+from fogbank.cloud.rules.endpoint_fleet import Observation, ReplicaSeen
 
 ARN = "arn:aws:sagemaker:us-east-1:123456789012"
 
@@ -38,9 +39,11 @@ def deploy(plane: ControlPlane, name: str = "dogs") -> Endpoint:
         for v in wanted
         for i in range(v.desired_count)
     )
-    after = next_step(record, Observation(replicas=replicas), plane.now).endpoint
-    plane.records.put(after)
-    return after
+    seen = Observation(replicas=replicas)
+    while (after := next_step(record, seen, plane.now).endpoint) != record:
+        record = after
+    plane.records.put(record)
+    return record
 
 
 @pytest.mark.docs

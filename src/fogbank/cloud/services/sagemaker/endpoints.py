@@ -17,6 +17,7 @@ from fogbank.cloud.rules.endpoint_quota import InstanceCounts, check_quota
 from fogbank.cloud.rules.scalable import SAGEMAKER_VARIANT
 from fogbank.cloud.services.base import operation
 from fogbank.cloud.services.sagemaker.deployment import new_variants, retain_properties
+from fogbank.cloud.services.sagemaker.deployment_config import check_same_names, deployment_config
 from fogbank.cloud.services.sagemaker.endpoint_description import (
     describe_endpoint,
     summarize_endpoint,
@@ -48,8 +49,8 @@ class Endpoints:
         arn = self._arn(name)
         if self._records.get(Endpoint, name) is not None:
             raise already_exists("endpoint", arn)
-        refuse_unsupported(params, ("DeploymentConfig",), "CreateEndpoint")
         config = self._config(params)
+        variants = new_variants(config, self._records, self._scope, generation=1)
         endpoint = Endpoint(
             name=name,
             arn=arn,
@@ -57,9 +58,13 @@ class Endpoints:
             status="Creating",
             created=context.received,
             modified=context.received,
-            pending_variants=new_variants(config, self._records, self._scope, generation=1),
+            pending_variants=variants,
             pending_config=config.name,
             pending_since=context.received,
+            # Only for updates that retain it: there is nothing to move the traffic from.
+            last_deployment=deployment_config(
+                params, None, variants, self._records, "CreateEndpoint"
+            ),
         )
         self._check_quota(endpoint)
         self._records.put(endpoint, *new_tags(arn, params))
@@ -85,9 +90,9 @@ class Endpoints:
 
     @operation("UpdateEndpoint")
     def update(self, context: Context, params: Params) -> Result:
-        """A new fleet is started beside the old one, which serves until the new one is healthy."""
+        """A new fleet is started beside the old one; how the traffic moves to it is what the
+        DeploymentConfig says."""
         endpoint = self._changeable(params)
-        refuse_unsupported(params, ("DeploymentConfig", "RetainDeploymentConfig"), "UpdateEndpoint")
         config = self._config(params)
         generation = endpoint.generation + 1
         variants = new_variants(config, self._records, self._scope, generation=generation)
@@ -98,6 +103,10 @@ class Endpoints:
             ]
             variants = retain_properties(variants, endpoint.variants, excluded)
         self._check_scalable_targets(endpoint, variants)
+        deployment = deployment_config(
+            params, endpoint.last_deployment, variants, self._records, "UpdateEndpoint"
+        )
+        check_same_names(deployment, endpoint.variants, variants)
         updating = replace(
             endpoint,
             status="Updating",
@@ -106,6 +115,8 @@ class Endpoints:
             pending_variants=variants,
             pending_config=config.name,
             pending_since=context.received,
+            pending_deployment=deployment,
+            last_deployment=deployment or endpoint.last_deployment,
             failure_reason=None,
         )
         self._check_quota(updating)
