@@ -56,7 +56,13 @@ from fogbank.cloud.records.identity import AccessKey
 from fogbank.cloud.rules.authorization import root_and_role_sessions
 from fogbank.cloud.rules.endpoint_quota import InstanceCounts
 from fogbank.cloud.rules.trust import trusts_service
-from fogbank.cloud.services import application_autoscaling, lambda_, s3, sagemaker
+from fogbank.cloud.services import (
+    application_autoscaling,
+    lambda_,
+    s3,
+    sagemaker,
+    service_quotas,
+)
 from fogbank.cloud.services.base import Handler, dispatch_table
 from fogbank.cloud.services.cloudwatch import service as cloudwatch
 from fogbank.cloud.services.iam import service as iam
@@ -79,6 +85,8 @@ from fogbank.core.clock import Clock
 log = logging.getLogger("fogbank.cloud")
 
 FLUSH_EVERY_S = 1.0
+INSTANCE_TYPES = "ProductionVariantInstanceType"
+"""The shape of SageMaker's model that lists what an endpoint can have."""
 NOTEBOOK_SESSION = timedelta(days=30)
 """How long the credentials of `fogbank env` last at least half of; made anew at a start."""
 
@@ -280,6 +288,12 @@ async def build(settings: Settings, clock: Clock) -> Cloud:
             role_exists=lambda arn: any(role.arn == arn for role in records.all(Role)),
             search_model_exists=optuna_is_installed,
             endpoint_quota=settings.endpoint_quota,
+        ),
+        "service-quotas": service_quotas.rooms(
+            scope=scope,
+            endpoint_quota=settings.endpoint_quota,
+            instance_types=service_model("sagemaker").shape_for(INSTANCE_TYPES).metadata["enum"],
+            function_concurrency=settings.function_concurrency,
         ),
         "sagemaker-runtime": (EndpointInvocations(invoker=router, records=records, scope=scope),),
     }

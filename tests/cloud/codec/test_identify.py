@@ -54,7 +54,9 @@ def test_what_is_not_known(case: dict[str, Any]) -> None:
 @pytest.mark.parametrize("case", cases("found"))
 def test_only_streams_do_without_the_whole_body(case: dict[str, Any]) -> None:
     streamed = case["target"][1] in ("PutObject", "UploadPart", "InvokeAsync")
-    assert identifier().needs_body(request(case)) is not streamed
+    target, streams = identifier().from_head(request(case))
+    assert streams is streamed
+    assert target in (None, identifier().identify(request(case)))
 
 
 def test_a_service_that_the_cloud_does_not_have_is_unknown() -> None:
@@ -68,7 +70,7 @@ def test_a_service_that_the_cloud_does_not_have_is_unknown() -> None:
 def test_target_prefixes_name_one_service_each() -> None:
     prefixes = [service_model(name).metadata.get("targetPrefix") for name in SERVICES]
     given_ones = [prefix for prefix in prefixes if prefix]
-    assert len(set(given_ones)) == len(given_ones) == 4
+    assert len(set(given_ones)) == len(given_ones) == 5
 
 
 @given(
@@ -81,12 +83,16 @@ def test_any_request_is_identified_or_refused(
     method: str, path: str, query: str, host: str
 ) -> None:
     sent = wire_request(method, "/" + path, query, {"host": host}, b"")
-    identifier().needs_body(sent)
+    from_head, _ = identifier().from_head(sent)
     try:
-        assert identifier().identify(sent).service in SERVICES
+        target = identifier().identify(sent)
     except ServiceError as error:
         refused = error
         assert refused.status < 500
+        assert from_head is None
+    else:
+        assert target.service in SERVICES
+        assert from_head in (None, target)
 
 
 @given(key=st.text(st.characters(codec="utf-8"), min_size=1, max_size=40))

@@ -44,6 +44,11 @@ class InstanceCounts:
         return cls(counts, others)
 
 
+def quota_name(instance_type: str) -> str:
+    """As Service Quotas and ResourceLimitExceeded call it."""
+    return f"{instance_type} for endpoint usage"
+
+
 def check_quota(quota: InstanceCounts, endpoints: Iterable[Endpoint], changed: Endpoint) -> None:
     """endpoints: all of the account, as they are; `changed` as one of them would become. An update
     to a new configuration has its whole fleet beside the old one. Raises ResourceLimitExceeded."""
@@ -59,7 +64,7 @@ def check_quota(quota: InstanceCounts, endpoints: Iterable[Endpoint], changed: E
         if limit is not None and delta > 0 and used[instance_type] + delta > limit:
             raise ServiceError(
                 "ResourceLimitExceeded",
-                f"The account-level service limit '{instance_type} for endpoint usage' is {limit} "
+                f"The account-level service limit '{quota_name(instance_type)}' is {limit} "
                 f"Instances, with current utilization of {used[instance_type]} Instances and a "
                 f"request delta of {delta} Instances. Please use AWS Service Quotas to request an "
                 "increase for this quota. If AWS Service Quotas is not available, contact AWS "
