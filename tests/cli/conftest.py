@@ -1,5 +1,5 @@
 """A project that is deployed once for all tests of scaling and load, on a cloud of its own in which
-a minute of alarms and cooldowns is a second."""
+a minute of alarms and cooldowns is a second, and the account may have 40 instances of its type."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from fogbank.testing.cloud import RunningCloud
 @pytest.fixture(scope="package")
 def fast_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCloud]:
     running = RunningCloud(
-        tmp_path_factory.mktemp("fast"), environment={"FOGBANK_TIME_SCALE": "60"}
+        tmp_path_factory.mktemp("fast"),
+        environment={"FOGBANK_TIME_SCALE": "60", "FOGBANK_ENDPOINT_INSTANCES": "ml.m5.large=40"},
     ).start()
     yield running
     running.stop()

@@ -4,6 +4,9 @@ that takes 10 ms."""
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,8 @@ from fogbank.testing.cloud import RunningCloud
 from ops.fake_aws import write_project
 
 NAME = "scaled"
+
+_MAIN = "from fogbank.cli.main import main; main()"
 
 TRAIN = """
 import os, pathlib
@@ -52,6 +57,15 @@ class ScaledProject:
     def types(self, *command: str) -> Result:
         arguments = [*command, "--project-dir", str(self.folder)]
         return CliRunner(env=self._environment).invoke(app, arguments)
+
+    def starts(self, *command: str) -> subprocess.Popen[bytes]:
+        """In a process of its own, which nobody waits for."""
+        return subprocess.Popen(
+            [sys.executable, "-c", _MAIN, *command, "--project-dir", self.folder],
+            env={**os.environ, **self._environment},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
 
     def does(self, *command: str) -> str:
         """What it prints on stdout."""

@@ -71,6 +71,21 @@ def test_the_script_itself() -> None:
     assert found.stdout.startswith("fogbank ")
 
 
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (("up",), "as a client would: through the function, where the project has one."),
+        (("function", "invoke"), '{"image": "<base64>"}'),
+        (("run",), "as those of the SageMaker SDKs to STS"),
+    ],
+    ids=lambda part: part[-1] if isinstance(part, tuple) else "",
+)
+def test_help_is_in_paragraphs(command: tuple[str, ...], words: str) -> None:
+    shown = CliRunner(env={"COLUMNS": "200", "TERM": "dumb"}).invoke(app, [*command, "--help"])
+    assert shown.exit_code == 0
+    assert words in shown.stdout
+
+
 def test_init_writes_a_project_that_is_valid(tmp_path: Path) -> None:
     folder = tmp_path / "Dog Breeds"
     result = fogbank("init", folder)
@@ -78,7 +93,8 @@ def test_init_writes_a_project_that_is_valid(tmp_path: Path) -> None:
     spec = read_spec(folder / "fogbank.yaml")
     assert spec.project == "dog-breeds"
     scripts = {"train.py", "inference.py", "function.py"}
-    assert {path.name for path in folder.iterdir()} == {"fogbank.yaml", *scripts}
+    assert {path.name for path in folder.iterdir()} == {"fogbank.yaml", "data", *scripts}
+    assert not list((folder / "data").iterdir()), "it waits for pictures"
     for name in scripts:
         compile((folder / name).read_text(), name, "exec")
 
@@ -189,8 +205,7 @@ def test_cloud_status(home: Path) -> None:
 @pytest.mark.slow
 def test_a_port_that_is_taken(tmp_path: Path) -> None:
     with socket.socket() as other:
-        other.bind(("127.0.0.1", 0))
-        other.listen()
+        other.bind(("127.0.0.1", 0))  # who listens and is silent is asked for 5 s who it is
         port = other.getsockname()[1]
         result = fogbank("cloud", "start", "--port", str(port), home=tmp_path)
     assert result.exit_code == ExitCode.USAGE

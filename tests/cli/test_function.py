@@ -12,6 +12,7 @@ from urllib.request import Request, urlopen
 import pytest
 from typer.testing import CliRunner, Result
 
+from e2e.waiting import until
 from fogbank.cli.exit_codes import ExitCode
 from fogbank.cli.main import app
 from fogbank.ops.project import FUNCTION
@@ -78,6 +79,9 @@ class Fronted:
             port=self._cloud.port,
         )
 
+    def logs(self) -> str:
+        return self.types("function", "logs").stdout
+
     def reads(self, *command: str) -> Any:
         result = self.types(*command, "--json")
         assert result.exit_code == 0, result.output
@@ -111,9 +115,11 @@ def test_from_code_to_an_answer(project: Fronted) -> None:
     assert failed.exit_code == ExitCode.CLOUD_FAILURE
     assert "no dog" in failed.stdout
 
-    logged = project.types("function", "logs").stdout
+    logged = until(  # the last lines come after the answer
+        lambda: text if (text := project.logs()).count("REPORT RequestId: ") == 2 else None,
+        "two reports",
+    )
     assert "asked {'x': 1}" in logged
-    assert logged.count("REPORT RequestId: ") == 2
 
     project.write("function: {memory_mb: 256}", HANDLER + "# new\n")
     second = project.reads("function", "deploy")

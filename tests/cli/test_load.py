@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,7 @@ def test_a_spike_brings_instances_and_its_end_takes_them_away(unscaled: ScaledPr
         *("--target", "300", "--max", "3"),
         *("--scale-in-cooldown", "60", "--scale-out-cooldown", "60"),
     )
+    began = clock.now().replace(microsecond=0)
     record = project.reads(
         "load", "--profile", "spike", "--rate", "2", "--peak", "15", "--duration", "20"
     )
@@ -70,8 +72,8 @@ def test_a_spike_brings_instances_and_its_end_takes_them_away(unscaled: ScaledPr
     assert record["time_scale"] == 60
     assert record["requests"] == pytest.approx(118, rel=0.3)
     assert record["activities"][0]["description"] == "Setting desired instance count to 3."
-    rose = next(each for each in record["alarm_changes"] if each["state"] == "ALARM")
-    assert rose["side"] == "AlarmHigh"
+    high = [each for each in record["alarm_changes"] if each["side"] == "AlarmHigh"]
+    rose = next(each for each in high if each["state"] == "ALARM")
     assert rose["at_s"] <= record["activities"][0]["started_s"], "the one follows from the other"
     assert record["policy"]["target"] == 300
     assert record["cooldowns"][0]["side"] == "out"
@@ -83,7 +85,9 @@ def test_a_spike_brings_instances_and_its_end_takes_them_away(unscaled: ScaledPr
     while instances(project) != 1 and clock.monotonic_s() < limit_s:
         wait(0.5)
     assert instances(project) == 1
-    events = project.reads("scale", "history", "--not-scaled")["events"]
+    history = project.reads("scale", "history", "--not-scaled")["events"]
+    # Other tests scale it, too.
+    events = [event for event in history if datetime.fromisoformat(event["at"]) >= began]
     assert [event["at"] for event in events] == sorted(event["at"] for event in events)
     done = [event for event in events if event["kind"] == "activity"]
     assert [event["what"][-2] for event in done] == ["3", "2", "1"]
@@ -130,6 +134,8 @@ def test_through_the_function(unscaled: ScaledProject) -> None:
     tiny = project.folder / "tiny.png"
     tiny.write_bytes(b"x")
     assert project.reads(*asked, "--pictures", str(tiny))["errors"] == {"500": 5}
+    project.write("{}")
+    project.does("up")  # without its section the function goes
 
 
 @pytest.mark.slow
@@ -150,13 +156,15 @@ def test_ctrl_c_ends_it_early_and_keeps_what_there_is(
         stderr=subprocess.PIPE,
         text=True,
     )
-    wait(4)
+    assert process.stderr is not None
+    assert process.stderr.readline().startswith("endpoint scaled  ")
+    wait(2)
     process.send_signal(signal.SIGINT)
     stdout, stderr = process.communicate(timeout=30)
     assert process.returncode == 0, stderr
     record = json.loads(stdout)
     assert 1 <= record["requests"] < 200
-    assert record["duration_s"] < 10
+    assert record["duration_s"] < 30
     assert record["errors"] == {}
     (kept,) = record["files"]
     assert (deployed.folder / kept).is_file()

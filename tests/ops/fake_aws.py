@@ -12,7 +12,7 @@ import io
 import json
 import tarfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,12 @@ from fogbank.core.clock import Clock
 from fogbank.ops.search import Search
 from fogbank.ops.step import Step
 from fogbank.ops.world import World
+from ops.fake_hosting import FakeHosting
 from ops.fake_lambda import FakeLambda
 from ops.fake_log_groups import FakeLogGroups
 from ops.fake_scaling import FakeScaling
 from ops.fake_tuning import FakeTuningJobs
+from ops.paginator import Paginator
 from ops.refusal import refusal as refusal
 
 
@@ -37,16 +39,6 @@ def model_archive() -> bytes:
             member.size = len(content)
             archive.addfile(member, io.BytesIO(content))
     return gzip.compress(stream.getvalue(), mtime=0)
-
-
-class Paginator:
-    """One page with everything: what the real ones give for little."""
-
-    def __init__(self, operation: Any) -> None:
-        self._operation = operation
-
-    def paginate(self, **parameters: Any) -> Iterator[dict[str, Any]]:
-        yield self._operation(**parameters)
 
 
 class FakeService:
@@ -206,17 +198,10 @@ class FakeIam(FakeService):
         del self.roles[RoleName]
 
 
-class FakeSageMaker(FakeTuningJobs, FakeService):
+class FakeSageMaker(FakeTuningJobs, FakeHosting, FakeService):
     def __init__(self, aws: FakeAws) -> None:
         super().__init__(aws)
-        self.models: dict[str, dict[str, Any]] = {}
-        self.configs: dict[str, dict[str, Any]] = {}
-        self.endpoints: dict[str, dict[str, Any]] = {}
-        self.fail_endpoints = False
         self.last_message = "Training job completed"
-
-    def _arn(self, kind: str, name: str) -> str:
-        return f"arn:aws:sagemaker:{self.aws.region}:{self.aws.account}:{kind}/{name}"
 
     def create_training_job(self, **request: Any) -> None:
         name = request["TrainingJobName"]
@@ -265,7 +250,10 @@ class FakeSageMaker(FakeTuningJobs, FakeService):
     ) -> dict[str, Any]:
         return {
             "TrainingJobSummaries": [
-                {"TrainingJobName": name, "TrainingJobArn": self._arn("training-job", name)}
+                {
+                    "TrainingJobName": name,
+                    "TrainingJobArn": f"arn:aws:sagemaker:r:a:training-job/{name}",
+                }
                 for name, job in self.jobs.items()
                 if NameContains in name and StatusEquals in (None, job["status"])
             ]
@@ -273,90 +261,6 @@ class FakeSageMaker(FakeTuningJobs, FakeService):
 
     def stop_training_job(self, *, TrainingJobName: str) -> None:
         self.jobs[TrainingJobName]["status"] = "Stopping"
-
-    def create_model(self, **request: Any) -> None:
-        self._put("model", self.models, request["ModelName"], request)
-
-    def describe_model(self, *, ModelName: str) -> dict[str, Any]:
-        return self._get("model", self.models, ModelName)
-
-    def list_models(self, *, NameContains: str) -> dict[str, Any]:
-        return {"Models": self._summaries("Model", "model", self.models, NameContains)}
-
-    def delete_model(self, *, ModelName: str) -> None:
-        del self.models[ModelName]
-
-    def create_endpoint_config(self, **request: Any) -> None:
-        self._put("endpoint-config", self.configs, request["EndpointConfigName"], request)
-
-    def describe_endpoint_config(self, *, EndpointConfigName: str) -> dict[str, Any]:
-        return self._get("endpoint-config", self.configs, EndpointConfigName)
-
-    def list_endpoint_configs(self, *, NameContains: str) -> dict[str, Any]:
-        return {
-            "EndpointConfigs": self._summaries(
-                "EndpointConfig", "endpoint-config", self.configs, NameContains
-            )
-        }
-
-    def delete_endpoint_config(self, *, EndpointConfigName: str) -> None:
-        del self.configs[EndpointConfigName]
-
-    def create_endpoint(self, **request: Any) -> None:
-        endpoint = {
-            **request,
-            "serving": request["EndpointConfigName"],
-            "status": "Creating",
-            "looks": 0,
-        }
-        self._put("endpoint", self.endpoints, request["EndpointName"], endpoint)
-
-    def update_endpoint(
-        self,
-        *,
-        EndpointName: str,
-        EndpointConfigName: str,
-        RetainAllVariantProperties: bool = False,
-    ) -> None:
-        endpoint = self.endpoints[EndpointName]
-        if endpoint["status"] != "InService":
-            raise refusal("UpdateEndpoint", "ValidationException", "Cannot update in-progress")
-        endpoint.update(pending=EndpointConfigName, status="Updating", looks=0)
-
-    def describe_endpoint(self, *, EndpointName: str) -> dict[str, Any]:
-        endpoint = self._get("endpoint", self.endpoints, EndpointName)
-        answer = {
-            "EndpointStatus": endpoint["status"],
-            "EndpointConfigName": endpoint["serving"],
-        }
-        if endpoint["status"] == "Updating":
-            answer["PendingDeploymentSummary"] = {"EndpointConfigName": endpoint["pending"]}
-        if endpoint.get("reason"):
-            answer["FailureReason"] = endpoint["reason"]
-        endpoint["looks"] += 1
-        if endpoint["looks"] >= 2:
-            self._arrive(EndpointName, endpoint)
-        return answer
-
-    def _arrive(self, name: str, endpoint: dict[str, Any]) -> None:
-        if endpoint["status"] == "Deleting":
-            del self.endpoints[name]
-        elif endpoint["status"] in ("Creating", "Updating"):
-            if self.fail_endpoints:
-                endpoint["reason"] = "did not pass the ping health check"
-                endpoint["status"] = "InService" if endpoint["status"] == "Updating" else "Failed"
-            else:
-                endpoint["status"] = "InService"
-                endpoint["serving"] = endpoint.pop("pending", endpoint["serving"])
-
-    def list_endpoints(self, *, NameContains: str = "") -> dict[str, Any]:
-        return {"Endpoints": self._summaries("Endpoint", "endpoint", self.endpoints, NameContains)}
-
-    def delete_endpoint(self, *, EndpointName: str) -> None:
-        endpoint = self.endpoints[EndpointName]
-        if endpoint["status"] not in ("InService", "Failed"):
-            raise refusal("DeleteEndpoint", "ValidationException", "Cannot update in-progress")
-        endpoint.update(status="Deleting", looks=0)
 
     def list_tags(self, *, ResourceArn: str) -> dict[str, Any]:
         kind, _, name = ResourceArn.rpartition(":")[2].partition("/")
@@ -368,26 +272,6 @@ class FakeSageMaker(FakeTuningJobs, FakeService):
             "training-job": {key: job["request"] for key, job in self.jobs.items()},
         }[kind][name]
         return {"Tags": found["Tags"]}
-
-    def _put(self, kind: str, where: dict[str, Any], name: str, value: dict[str, Any]) -> None:
-        if name in where:
-            raise refusal("Create", "ValidationException", f"Cannot create already existing {kind}")
-        where[name] = value
-
-    def _get(self, kind: str, where: dict[str, Any], name: str) -> dict[str, Any]:
-        if name not in where:
-            raise refusal("Describe", "ValidationException", f"Could not find {kind} {name}.")
-        found: dict[str, Any] = where[name]
-        return found
-
-    def _summaries(
-        self, member: str, kind: str, where: dict[str, Any], contained: str
-    ) -> list[dict[str, str]]:
-        return [
-            {f"{member}Name": name, f"{member}Arn": self._arn(kind, name)}
-            for name in where
-            if contained in name
-        ]
 
 
 class FakeLogs(FakeService, FakeLogGroups):

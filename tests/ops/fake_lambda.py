@@ -1,8 +1,8 @@
 """Lambda in memory, as far as `fogbank.ops` uses it.
 
 A function and its versions are ready the second time that somebody looks; provisioned environments
-as well. `limit` is the account's; `fail_provisioned` makes environments fail; a role can be assumed
-after `role_takes` attempts.
+as well. `limit` is the account's; `fail_provisioned` makes environments fail, `failed_update` (the
+reason) updates; a role can be assumed after `role_takes` attempts.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import json
 import zipfile
 from typing import Any
 
+from ops.paginator import Paginator
 from ops.refusal import refusal
 
 _CONFIGURATION = ("Runtime", "Role", "Handler", "Timeout", "MemorySize", "Environment")
@@ -23,9 +24,13 @@ class FakeLambda:
     def __init__(self) -> None:
         self.limit = 1000
         self.fail_provisioned = False
+        self.failed_update = ""
         self.role_takes = 0
         self.functions: dict[str, dict[str, Any]] = {}
         """Name -> versions, aliases, tags, reserved, provisioned, urls, policies."""
+
+    def get_paginator(self, operation: str) -> Paginator:
+        return Paginator(getattr(self, operation))
 
     def _function(self, name: str) -> dict[str, Any]:
         if name not in self.functions:
@@ -74,7 +79,10 @@ class FakeLambda:
         function = self._function(FunctionName)
         number = function["aliases"].get(Qualifier, Qualifier)
         configuration = {key: value for key, value in version.items() if key != "zip"}
-        version.update(State="Active", LastUpdateStatus="Successful")
+        if version["LastUpdateStatus"] == "InProgress" and self.failed_update:
+            version.update(LastUpdateStatus="Failed", LastUpdateStatusReason=self.failed_update)
+        elif version["LastUpdateStatus"] == "InProgress" or version["State"] == "Pending":
+            version.update(State="Active", LastUpdateStatus="Successful", LastUpdateStatusReason="")
         return {"Configuration": {**configuration, "Version": number}, "Tags": function["tags"]}
 
     def _latest(self, name: str) -> dict[str, Any]:
@@ -95,9 +103,9 @@ class FakeLambda:
         latest = versions["$LATEST"]
         assert latest["CodeSha256"] == CodeSha256
         same = ("CodeSha256", *_CONFIGURATION)
-        number = str(len(versions) - 1)
+        number = str(max((int(number) for number in versions if number != "$LATEST"), default=0))
         if number == "0" or any(versions[number][key] != latest[key] for key in same):
-            number = str(len(versions))
+            number = str(int(number) + 1)
             versions[number] = {**latest, "State": "Pending", "LastUpdateStatus": "Successful"}
         return {"Version": number}
 
@@ -113,9 +121,17 @@ class FakeLambda:
         if Name in function["provisioned"]:
             function["provisioned"][Name]["Status"] = "IN_PROGRESS"
 
-    def delete_function(self, *, FunctionName: str) -> None:
-        self._function(FunctionName)
-        del self.functions[FunctionName]
+    def list_versions_by_function(self, *, FunctionName: str) -> dict[str, Any]:
+        return {"Versions": [{"Version": n} for n in self._function(FunctionName)["versions"]]}
+
+    def delete_function(self, *, FunctionName: str, Qualifier: str | None = None) -> None:
+        function = self._function(FunctionName)
+        if Qualifier is None:
+            del self.functions[FunctionName]
+        elif Qualifier in function["aliases"].values():
+            raise refusal("DeleteFunction", "ResourceConflictException")
+        else:
+            del function["versions"][Qualifier]
 
     def get_account_settings(self) -> dict[str, Any]:
         reserved = sum(item["reserved"] or 0 for item in self.functions.values())

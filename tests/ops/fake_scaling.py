@@ -12,6 +12,7 @@ class FakeScaling:
         self.targets: dict[str, dict[str, Any]] = {}
         self.policies: dict[str, dict[str, dict[str, Any]]] = {}
         self.actions: dict[str, dict[str, dict[str, Any]]] = {}
+        self.tags: dict[str, dict[str, str]] = {}
 
     def describe_scalable_targets(self, *, ResourceIds: list[str], **key: str) -> dict[str, Any]:
         return {"ScalableTargets": [self.targets[i] for i in ResourceIds if i in self.targets]}
@@ -28,10 +29,25 @@ class FakeScaling:
     def register_scalable_target(
         self, *, ResourceId: str, Tags: dict[str, str] | None = None, **target: Any
     ) -> None:
-        """What is not given stays as it is."""
-        found = self.targets.setdefault(ResourceId, {"ResourceId": ResourceId})
+        """What is not given stays as it is; tags are of a new target alone."""
+        arn = f"arn:aws:application-autoscaling:us-east-1:123456789012:scalable-target/{ResourceId}"
+        if ResourceId not in self.targets:
+            self.tags[arn] = dict(Tags or {})
+        found = self.targets.setdefault(
+            ResourceId, {"ResourceId": ResourceId, "ScalableTargetARN": arn}
+        )
         suspended = {**found.get("SuspendedState", {}), **target.pop("SuspendedState", {})}
         found.update(target, SuspendedState=suspended)
+
+    def list_tags_for_resource(self, *, ResourceARN: str) -> dict[str, Any]:
+        return {"Tags": dict(self.tags[ResourceARN])}
+
+    def tag_resource(self, *, ResourceARN: str, Tags: dict[str, str]) -> None:
+        self.tags[ResourceARN].update(Tags)
+
+    def untag_resource(self, *, ResourceARN: str, TagKeys: list[str]) -> None:
+        for key in TagKeys:
+            self.tags[ResourceARN].pop(key, None)
 
     def put_scaling_policy(self, **policy: Any) -> None:
         self.policies.setdefault(policy["ResourceId"], {})[policy["PolicyName"]] = policy

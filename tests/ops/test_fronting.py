@@ -22,6 +22,7 @@ from fogbank.ops.world import CloudFailure, Interrupted
 from fogbank.testing.clock import ManualClock
 from ops.conftest import ReadBlueprint
 from ops.fake_aws import FakeAws, RecordedProgress, fake_world
+from ops.paginator import Paginator
 
 HANDLER = "def handler(event, context):\n    return event\n"
 
@@ -111,15 +112,87 @@ def test_up_puts_it_behind_the_endpoint(aws: FakeAws, read_blueprint: ReadBluepr
     assert plan(blueprint, observe(aws, blueprint), Goal.FRONTED) == []
 
 
+def without_function(project: Path) -> None:
+    (project / "fogbank.yaml").write_text("project: pets\n")
+    (project / "function.py").unlink()
+
+
 def test_a_project_without_the_section_has_no_function(
     aws: FakeAws, project: Path, read_blueprint: ReadBlueprint
 ) -> None:
-    (project / "fogbank.yaml").write_text("project: pets\n")
-    (project / "function.py").unlink()
+    without_function(project)
     blueprint = read_blueprint()
-    assert not any("function" in step.kind for step in plan(blueprint, Observed(), Goal.FRONTED))
+    observed = observe(aws, blueprint)
+    assert not any("function" in step.kind for step in plan(blueprint, observed, Goal.FRONTED))
+    assert outcome(blueprint, observed).function_name == ""
     with pytest.raises(InputError, match="no section `function`"):
-        plan_function(blueprint, Observed())
+        plan_function(blueprint, observed)
+
+
+def test_a_function_that_the_project_no_longer_has_is_taken_away(
+    aws: FakeAws, project: Path, read_blueprint: ReadBlueprint
+) -> None:
+    deploy(aws, read_blueprint)
+    without_function(project)
+    blueprint = read_blueprint()
+    observed = observe(aws, blueprint)
+    assert plan(blueprint, observed, Goal.TRAINED)[-1].kind == "training-job"
+    steps = plan(blueprint, observed, Goal.FRONTED)
+    assert [f"{step.kind} {step.verb}" for step in steps[-3:]] == [
+        "function delete",
+        "role delete",
+        "log-group delete",
+    ]
+    assert {step.reason for step in steps[-3:]} == {"fogbank.yaml has no function any more"}
+    stands = outcome(blueprint, observed)
+    assert stands.function is not None
+    assert "delete the function pets" in stands.to_do
+    apply(fake_world(aws, RecordedProgress(), ManualClock()), steps)
+    assert aws.fake_lambda.functions == {}
+    assert "/aws/lambda/pets" not in aws.fake_logs.groups
+    assert "fogbank-pets-front" not in aws.fake_iam.roles
+    assert plan(blueprint, observe(aws, blueprint), Goal.FRONTED) == []
+
+
+def test_a_function_of_somebody_else_is_not_taken_away(
+    aws: FakeAws, project: Path, read_blueprint: ReadBlueprint
+) -> None:
+    deploy(aws, read_blueprint)
+    pets(aws)["tags"] = {"fogbank:project": "cats"}
+    aws.fake_iam.roles["fogbank-pets-front"]["tags"] = []
+    aws.fake_logs.tags.clear()
+    without_function(project)
+    blueprint = read_blueprint()
+    observed = observe(aws, blueprint)
+    assert not any(step.verb == "delete" for step in plan(blueprint, observed, Goal.FRONTED))
+    assert outcome(blueprint, observed).function is None
+
+
+def test_old_versions_go_and_the_last_ones_stay(
+    aws: FakeAws, project: Path, read_blueprint: ReadBlueprint
+) -> None:
+    for number in range(5):
+        (project / "function.py").write_text(HANDLER + f"# {number}\n")
+        deploy(aws, read_blueprint)
+    assert list(pets(aws)["versions"]) == ["$LATEST", "2", "3", "4", "5"]
+    pets(aws)["aliases"] = {"live": "5", "before": "2"}  # the second one is somebody's own
+    for number in range(5, 8):
+        (project / "function.py").write_text(HANDLER + f"# {number}\n")
+        deploy(aws, read_blueprint)
+    assert list(pets(aws)["versions"]) == ["$LATEST", "2", "5", "6", "7", "8"]
+
+
+def test_an_update_that_failed_is_followed_by_the_next(
+    aws: FakeAws, project: Path, read_blueprint: ReadBlueprint
+) -> None:
+    deploy(aws, read_blueprint)
+    aws.fake_lambda.failed_update = "the subnet is gone"
+    (project / "function.py").write_text(HANDLER + "# more\n")
+    with pytest.raises(CloudFailure, match="cannot be made ready: the subnet is gone"):
+        deploy(aws, read_blueprint)
+    aws.fake_lambda.failed_update = ""
+    assert deploy(aws, read_blueprint) == ["function update", "alias update"]
+    assert pets(aws)["aliases"] == {"live": "2"}
 
 
 def test_new_code_is_a_new_version_and_the_alias_goes_on_to_it(
@@ -361,6 +434,9 @@ def test_requests_pass_botocores_validation(
         def __getattr__(self, name: str) -> Any:
             operation = "".join(part.capitalize() for part in name.split("_"))
 
+            if name == "get_paginator":
+                return lambda listed: Paginator(getattr(self, listed))
+
             def call(**parameters: Any) -> Any:
                 shape = self.model.operation_model(operation).input_shape
                 assert shape is not None
@@ -387,6 +463,7 @@ def test_requests_pass_botocores_validation(
         "PublishVersion",
         "CreateAlias",
         "UpdateAlias",
+        "ListVersionsByFunction",
         "PutFunctionConcurrency",
         "PutProvisionedConcurrencyConfig",
         "CreateFunctionUrlConfig",

@@ -110,8 +110,7 @@ def test_a_cloud_that_hangs_is_known_by_its_command_line_and_killed(tmp_path: Pa
 @pytest.mark.slow
 def test_a_port_that_another_program_has(tmp_path: Path) -> None:
     with socket.socket() as other:
-        other.bind(("127.0.0.1", 0))
-        other.listen()
+        other.bind(("127.0.0.1", 0))  # who listens and is silent is asked for 5 s who it is
         port = other.getsockname()[1]
         with pytest.raises(PortTaken, match=f"port {port} is taken by .*FOGBANK_PORT"):
             local_cloud(tmp_path).start(Settings(port=port))

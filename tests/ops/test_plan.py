@@ -163,12 +163,33 @@ def test_deploying_needs_a_trained_model(read_blueprint: ReadBlueprint) -> None:
 
 def test_another_jobs_model_can_be_deployed(read_blueprint: ReadBlueprint) -> None:
     blueprint = read_blueprint()
-    steps = plan_deployment(blueprint, replace(as_it_should_be(blueprint), jobs=()), "pets-older")
+    uri = "s3://elsewhere/pets-older/output/model.tar.gz"
+    older = training_job.Found(name="pets-older", status="Completed", model_uri=uri)
+    observed = replace(as_it_should_be(blueprint), jobs=(), named_job=older)
+    steps = plan_deployment(blueprint, observed, "pets-older")
     assert [step.kind for step in steps] == ["endpoint", "endpoint"]
-    packed = plan_deployment(
-        blueprint, replace(as_it_should_be(blueprint), model=model.Found()), "pets-older"
-    )[0]
-    assert packed.request["source"].endswith("/jobs/pets-older/output/model.tar.gz")
+    packed = plan_deployment(blueprint, replace(observed, model=model.Found()), "pets-older")[0]
+    assert packed.request["source"] == uri
+
+
+@pytest.mark.parametrize(
+    ("job", "words"),
+    [
+        (None, "there is no training job pets-older"),
+        (training_job.Found(name="pets-older", status="Failed"), "cannot be served: it is Failed"),
+        (
+            training_job.Found(name="pets-older", status="Completed", has_model=False),
+            "it has no model in S3 any more",
+        ),
+    ],
+)
+def test_a_job_without_a_model_is_refused_before_anything_is_made(
+    job: training_job.Found | None, words: str, read_blueprint: ReadBlueprint
+) -> None:
+    blueprint = read_blueprint()
+    observed = replace(as_it_should_be(blueprint), named_job=job)
+    with pytest.raises(InputError, match=words):
+        plan_deployment(blueprint, observed, "pets-older")
 
 
 @pytest.mark.model

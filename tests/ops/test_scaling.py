@@ -16,13 +16,21 @@ from fogbank.cli.report import Facts, add_outcome
 from fogbank.core.arn import Scope
 from fogbank.ops.apply import apply
 from fogbank.ops.capacity import Capacity, read_capacity, write_capacity
+from fogbank.ops.instance_quota import InstanceQuota
 from fogbank.ops.kinds import endpoint, scaling
 from fogbank.ops.names import Names
 from fogbank.ops.observe import Observed, Tagged
 from fogbank.ops.outcome import outcome
-from fogbank.ops.plan import Goal, plan, plan_removal
+from fogbank.ops.plan import Goal, plan, plan_removal, scaling_steps
+from fogbank.ops.scalable_variant import resource_id
 from fogbank.ops.scaling_pause import scaling_paused
-from fogbank.ops.scaling_review import NotMeasured, meaning, remarks, target_of, warnings
+from fogbank.ops.scaling_review import (
+    meaning,
+    quota_warnings,
+    remarks,
+    target_of,
+    warnings,
+)
 from fogbank.ops.spec import Endpoint
 from fogbank.ops.spec_scaling import Scaling
 from fogbank.ops.world import World
@@ -47,7 +55,9 @@ def spec(**changes: Any) -> Scaling:
 
 def wanted(**changes: Any) -> scaling.Desired:
     section = spec(**changes)
-    return scaling.desired(section, target_of(section, MEASURED), NAMES)
+    target = target_of(section, MEASURED)
+    assert target is not None
+    return scaling.desired(section, target, NAMES)
 
 
 def test_the_defaults_are_one_to_three_and_a_measured_target() -> None:
@@ -140,29 +150,72 @@ def test_without_the_section_the_endpoint_is_not_scaled_any_more() -> None:
 def test_auto_is_half_of_what_one_instance_sustains_in_a_minute() -> None:
     assert target_of(Scaling(), MEASURED) == 120
     assert target_of(spec(target=77), None) == 77
-    with pytest.raises(NotMeasured):
-        target_of(Scaling(), None)
+    assert target_of(Scaling(), None) is None
 
 
 @pytest.mark.parametrize(
-    ("changes", "capacity", "quota", "words"),
+    ("changes", "capacity", "words"),
     [
-        ({"target": 10}, None, None, "not requests at a time"),
-        ({"target": 10}, MEASURED, None, "4.0 a second, so 120"),
-        ({"target": 300}, MEASURED, None, "more than the 240"),
-        ({"scale_in_cooldown_s": 30}, MEASURED, None, "shorter than the 180 s"),
-        ({"max": 9}, MEASURED, 4, "may have 4"),
+        ({"target": 10}, None, "not requests at a time"),
+        ({"target": 10}, MEASURED, "4.0 a second, so 120"),
+        ({"target": 300}, MEASURED, "more than the 240"),
+        ({"scale_in_cooldown_s": 30}, MEASURED, "shorter than the 180 s"),
     ],
 )
 def test_what_is_likely_to_go_wrong_is_said(
-    changes: dict[str, Any], capacity: Capacity | None, quota: int | None, words: str
+    changes: dict[str, Any], capacity: Capacity | None, words: str
 ) -> None:
-    (found,) = warnings(spec(**changes), capacity, quota)
+    (found,) = warnings(spec(**changes), capacity)
     assert words in found
 
 
+@pytest.mark.docs
+@pytest.mark.parametrize(
+    ("section", "limit", "words"),
+    [
+        ({"scaling": {"max": 3}}, None, []),
+        ({"scaling": {"max": 3}}, 6, []),
+        ({"scaling": {"max": 3}}, 4, ["with more than 2 serving it fails"]),
+        (
+            {"scaling": {"max": 9}},
+            4,
+            ["max is 9, and the account may have 4 ml.m5.large for endpoints", "more than 2"],
+        ),
+        (
+            {"scaling": {"max": 3, "schedule": [{**MORNING, "max": 8}]}},
+            7,
+            ["max is 8", "more than 3 serving"],
+        ),
+        ({"instance_count": 2}, 4, []),
+        ({"instance_count": 3}, 4, ["twice the instances while both are there"]),
+        ({"instance_count": 5}, 4, ["instance_count is 5"]),
+        ({}, 0, ["the endpoint cannot be deployed (ResourceLimitExceeded)"]),
+        ({}, 1, ["it fails with ResourceLimitExceeded. Ask AWS Service Quotas for more."]),
+    ],
+)
+def test_what_the_quota_does_not_allow_is_said(
+    section: dict[str, Any], limit: int | None, words: list[str]
+) -> None:
+    found = quota_warnings(
+        Endpoint.model_validate(section), InstanceQuota(instance_type="ml.m5.large", limit=limit)
+    )
+    assert len(found) == len(words)
+    for warning, expected in zip(found, words, strict=True):
+        assert expected in warning
+        assert "ResourceLimitExceeded" in warning
+
+
+def test_a_quota_that_could_not_be_read_is_no_error_and_said() -> None:
+    quota = InstanceQuota(instance_type="ml.m5.large", unreadable="could not read it: denied")
+    (found,) = remarks(Endpoint(), None, quota=quota)
+    assert found == (
+        "whether the account may have so many ml.m5.large for endpoints is not known here: could "
+        "not read it: denied"
+    )
+
+
 def test_a_sound_policy_needs_no_warning() -> None:
-    assert warnings(spec(), MEASURED, quota=4) == ()
+    assert warnings(spec(), MEASURED) == ()
     assert warnings(Scaling(), None) == ()
     assert warnings(spec(metric="cpu", target=50), None) == ()
 
@@ -222,7 +275,7 @@ def test_a_pause_ends_as_it_began_whatever_happens() -> None:
     aws = FakeAws()
     apply(world_of(aws), scaling.diff(wanted(), None))
     aws.fake_scaling.register_scalable_target(
-        ResourceId=scaling.resource_id("dogs"),
+        ResourceId=resource_id("dogs"),
         SuspendedState={"ScheduledScalingSuspended": True},
     )
     before = aws.fake_scaling.targets["endpoint/dogs/variant/AllTraffic"]["MaxCapacity"]
@@ -240,17 +293,90 @@ def test_what_is_not_scaled_needs_no_pause() -> None:
         assert aws.fake_scaling.targets == {}
 
 
-def test_a_suspended_scaling_goes_on() -> None:
+def suspend(aws: FakeAws, *names: str) -> None:
+    """As a person does."""
+    aws.fake_scaling.register_scalable_target(
+        ResourceId=resource_id("dogs"), SuspendedState=dict.fromkeys(names, True)
+    )
+
+
+def test_what_a_person_suspended_stays_so_and_is_said() -> None:
     aws = FakeAws()
     apply(world_of(aws), scaling.diff(wanted(), None))
-    aws.fake_scaling.register_scalable_target(
-        ResourceId=scaling.resource_id("dogs"),
-        SuspendedState={"DynamicScalingOutSuspended": True},
-    )
-    steps = scaling.diff(wanted(), scaling.observe(aws, "dogs"))
-    assert [step.message for step in steps] == ["let dogs scale again"]
+    suspend(aws, "DynamicScalingOutSuspended")
+    found = scaling.observe(aws, "dogs")
+    assert scaling.diff(wanted(), found) == []
+    (said,) = remarks(Endpoint(), None, found=found)
+    assert "somebody has suspended the scaling (DynamicScalingOutSuspended)" in said
+    assert "--resource-id endpoint/dogs/variant/AllTraffic" in said
+    assert "--suspended-state DynamicScalingOutSuspended=false`" in said
+
+
+@pytest.mark.parametrize("suspended_before", [(), ("ScheduledScalingSuspended",)])
+def test_a_pause_that_was_killed_is_said_and_ended(suspended_before: tuple[str, ...]) -> None:
+    aws = FakeAws()
+    apply(world_of(aws), scaling.diff(wanted(), None))
+    suspend(aws, *suspended_before)
+    killed = scaling_paused(aws, scaling.observe(aws, "dogs"))
+    killed.__enter__()
+    found = scaling.observe(aws, "dogs")
+    (said,) = remarks(Endpoint(), None, found=found)
+    assert "`fogbank scale measure` suspended the scaling" in said
+    steps = scaling.diff(wanted(), found)
+    assert [(step.message, step.reason) for step in steps] == [
+        ("let dogs scale again", "`fogbank scale measure` suspended its scaling and was killed")
+    ]
     apply(world_of(aws), steps)
+    assert suspended(aws) == set(suspended_before)
     assert scaling.diff(wanted(), scaling.observe(aws, "dogs")) == []
+
+
+def test_a_pause_is_ended_though_the_target_is_to_be_measured_again() -> None:
+    assert scaling_steps(Scaling(), None, NAMES, None) == []
+    assert scaling_steps(Scaling(), None, NAMES, FOUND) == []
+    paused = replace(FOUND, before_pause=(), target_arn="arn:x")
+    assert [step.message for step in scaling_steps(Scaling(), None, NAMES, paused)] == [
+        "let pets scale again"
+    ]
+
+
+def test_who_measures_after_one_that_was_killed_leaves_it_as_it_was_before_both() -> None:
+    aws = FakeAws()
+    apply(world_of(aws), scaling.diff(wanted(), None))
+    suspend(aws, "ScheduledScalingSuspended")
+    killed = scaling_paused(aws, scaling.observe(aws, "dogs"))
+    killed.__enter__()
+    assert len(suspended(aws)) == 3
+    with scaling_paused(aws, scaling.observe(aws, "dogs")):
+        assert len(suspended(aws)) == 3
+    assert suspended(aws) == {"ScheduledScalingSuspended"}
+
+
+@pytest.mark.parametrize("num_calls", range(1, 5))
+def test_wherever_a_pause_is_killed_it_can_be_ended(num_calls: int) -> None:
+    """Two calls begin it, two end it; after the last one there is nothing left to do."""
+    aws = FakeAws()
+    apply(world_of(aws), scaling.diff(wanted(), None))
+    pause = scaling_paused(aws, scaling.observe(aws, "dogs"))
+    aws.interrupt_after = aws.num_calls + num_calls
+    with pytest.raises(KeyboardInterrupt), pause:
+        pass
+    aws.interrupt_after = None
+    steps = scaling.diff(wanted(), scaling.observe(aws, "dogs"))
+    assert len(steps) == (0 if num_calls == 4 else 1)
+    apply(world_of(aws), steps)
+    assert suspended(aws) == set()
+    assert scaling.diff(wanted(), scaling.observe(aws, "dogs")) == []
+
+
+def test_what_aws_tells_besides_is_no_other_policy() -> None:
+    desired = wanted()
+    found = replace(FOUND, config={**desired.config, "DisableScaleIn": False})
+    assert scaling.diff(desired, found) == []
+    never_in = replace(FOUND, config={**desired.config, "DisableScaleIn": True})
+    assert [step.message for step in scaling.diff(desired, never_in)] == [
+        "scale dogs to a target of 120"
+    ]
 
 
 FOUND = scaling.Found(

@@ -50,12 +50,11 @@ def test_the_table_has_every_trial_and_the_best_so_far() -> None:
 
 def test_a_report_that_is_there_is_not_written_again(tmp_path: Path) -> None:
     first = write_report(tmp_path, search_of(0.5), fake_draw)
-    assert first.is_new
     assert first.picture is not None
     first.picture.write_bytes(b"seen")
-    assert not write_report(tmp_path, search_of(0.5), fake_draw).is_new
+    assert write_report(tmp_path, search_of(0.5), fake_draw) == first
     assert first.picture.read_bytes() == b"seen"
-    assert write_report(tmp_path, search_of(0.5, 0.25), fake_draw).is_new
+    assert write_report(tmp_path, search_of(0.5, 0.25), fake_draw) == first
     assert first.picture.read_bytes() == b"pets-1"
 
 

@@ -79,7 +79,7 @@ def test_the_picture_has_a_part_for_each_target() -> None:
 LOADS = st.lists(st.floats(0, 20), min_size=1, max_size=20)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(LOADS, st.floats(1, 400), st.integers(1, 5), st.integers(0, 5))
 def test_instances_that_are_never_paid_for_never_serve(
     loads: list[float], target: float, minimum: int, more: int
@@ -97,7 +97,7 @@ def test_instances_that_are_never_paid_for_never_serve(
     assert [change.before for change in changes[1:]] == [change.after for change in changes[:-1]]
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(LOADS, st.floats(1, 400))
 def test_no_load_and_no_room_change_nothing(loads: list[float], target: float) -> None:
     quiet = compare(PLAN, [target], lambda _: 0.0, minutes=120)[0].simulation
@@ -107,7 +107,7 @@ def test_no_load_and_no_room_change_nothing(loads: list[float], target: float) -
     assert row.simulation.changes == ()
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(LOADS, st.floats(1, 400))
 def test_until_the_first_change_a_higher_target_never_acts_earlier(
     loads: list[float], target: float

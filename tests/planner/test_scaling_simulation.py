@@ -69,7 +69,7 @@ def run(plan: ScalingPlan, loads: list[float]) -> Simulation:
     return simulate(plan, lambda at_s: loads[int(at_s // 180) % len(loads)], minutes=120)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(PLANS, LOADS)
 def test_capacity_stays_within_its_bounds(plan: ScalingPlan, loads: list[float]) -> None:
     found = run(plan, loads)
@@ -77,13 +77,13 @@ def test_capacity_stays_within_its_bounds(plan: ScalingPlan, loads: list[float])
     assert all(plan.minimum <= change.after <= plan.maximum for change in found.changes)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(PLANS, LOADS)
 def test_the_same_load_gives_the_same_activities(plan: ScalingPlan, loads: list[float]) -> None:
     assert run(plan, loads) == run(plan, loads)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(PLANS, LOADS)
 def test_nothing_is_taken_away_while_anything_cools_down(
     plan: ScalingPlan, loads: list[float]
@@ -97,7 +97,7 @@ def test_nothing_is_taken_away_while_anything_cools_down(
             assert change.at_s >= ended_s + cooldown_s - 1e-6
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(PLANS, st.floats(0, 20))
 def test_a_steady_load_settles(plan: ScalingPlan, load: float) -> None:
     found = simulate(replace(plan, maximum=9), lambda _: load, minutes=240)

@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
 
 
 _COMMANDS = re.compile(
@@ -17,6 +17,9 @@ _COMMANDS = re.compile(
     r"|\x1b.?"
     r"|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
 )
+
+_BOUNDLESS = 1_000_000
+"""Columns; more than any table has."""
 
 
 def printable(text: str) -> str:
@@ -29,6 +32,16 @@ def results() -> Console:
     from rich.console import Console
 
     return Console(highlight=False, markup=False, soft_wrap=True)
+
+
+def print_table(table: RenderableType) -> None:
+    """A result in columns: on a terminal no wider than it, elsewhere as wide as it is. A pipe has
+    no width, and what reads it wants whole lines."""
+    console = results()
+    if not console.is_terminal:
+        boundless = console.options.update(max_width=_BOUNDLESS)
+        console.width = console.measure(table, options=boundless).maximum
+    console.print(table)
 
 
 def events() -> Console:

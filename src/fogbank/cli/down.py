@@ -28,28 +28,23 @@ def down(
     `fogbank up` need not train again.
     """
     from fogbank.cli.console import events, results
-    from fogbank.cli.session import running_cloud, shown_world
-    from fogbank.core.arn import Scope
+    from fogbank.cli.session import name_project, shown_world
     from fogbank.ops.apply import apply
-    from fogbank.ops.names import Names
     from fogbank.ops.observe import observe_tagged
     from fogbank.ops.plan import plan_removal
     from fogbank.ops.project_lock import project_lock
-    from fogbank.ops.spec_file import FILE_NAME, read_spec
 
-    spec = read_spec(project_dir / FILE_NAME)
-    cloud, running = running_cloud(home, port)
-    aws = cloud.aws(running)
-    names = Names(spec.project, Scope(running.account, running.region))
-    with project_lock(running.home, spec.project):
-        tagged = observe_tagged(aws, names)
+    project = name_project(project_dir, home, port)
+    names = project.names
+    with project_lock(project.cloud.home, names.project):
+        tagged = observe_tagged(project.aws, names)
         steps = plan_removal(tagged, delete_data=delete_data)
         if not steps:
-            events().print(f"nothing of {spec.project} is left to remove", style="dim")
+            events().print(f"nothing of {names.project} is left to remove", style="dim")
         else:
             if not yes:
                 _ask([step.message for step in steps])
-            with shown_world(aws) as world:
+            with shown_world(project.aws) as world:
                 apply(world, steps)
     if tagged.bucket is not None and not delete_data:
         results().print(

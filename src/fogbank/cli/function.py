@@ -52,24 +52,20 @@ def invoke(
 ) -> None:
     """Send an event to the function's alias `live` and show what it answers and logs.
 
-    The function that `fogbank init` writes takes one of {"url": "https://..."}, {"s3":
-    "s3://bucket/key"} and {"image": "<base64>"}. A function that fails ends in exit code 3.
+    The function that `fogbank init` writes takes one of `{"url": "https://..."}`,
+    `{"s3": "s3://bucket/key"}` and `{"image": "<base64>"}`. A function that fails ends in exit
+    code 3.
     """
     from fogbank.cli.console import events, print_json, printable
     from fogbank.cli.failures import exit_code
-    from fogbank.cli.session import running_cloud
-    from fogbank.core.arn import Scope
+    from fogbank.cli.session import name_project
     from fogbank.core.clock import SystemClock
     from fogbank.ops.function_call import call
-    from fogbank.ops.names import Names
-    from fogbank.ops.spec_file import FILE_NAME, read_spec
     from fogbank.ops.world import CloudFailure
 
     content = _event(event)
-    spec = read_spec(project_dir / FILE_NAME)
-    cloud, running = running_cloud(home, port)
-    names = Names(spec.project, Scope(running.account, running.region))
-    called = call(cloud.aws(running), names.function, content, clock=SystemClock())
+    project = name_project(project_dir, home, port)
+    called = call(project.aws, project.names.function, content, clock=SystemClock())
     if json:
         print_json(
             {
@@ -126,18 +122,12 @@ def logs(
     from datetime import timedelta
 
     from fogbank.cli.console import printable, results
-    from fogbank.cli.session import running_cloud
-    from fogbank.core.arn import Scope
+    from fogbank.cli.session import name_project
     from fogbank.core.clock import SystemClock, wait
     from fogbank.ops.function_log import FunctionLog
-    from fogbank.ops.names import Names
-    from fogbank.ops.spec_file import FILE_NAME, read_spec
 
-    spec = read_spec(project_dir / FILE_NAME)
-    cloud, running = running_cloud(home, port)
-    names = Names(spec.project, Scope(running.account, running.region))
-    aws = cloud.aws(running)
-    log = FunctionLog(aws, names.function_log_group, SystemClock())
+    project = name_project(project_dir, home, port)
+    log = FunctionLog(project.aws, project.names.function_log_group, SystemClock())
     console = results()
     for line in log.since(timedelta(minutes=minutes)):
         console.print(printable(line))
@@ -158,23 +148,18 @@ def concurrency(
     beyond that they are throttled (429).
     """
     from fogbank.cli.console import print_json
-    from fogbank.cli.session import running_cloud
-    from fogbank.core.arn import Scope
+    from fogbank.cli.session import name_project
     from fogbank.core.clock import SystemClock
     from fogbank.ops.function_call import NoFunction
     from fogbank.ops.function_concurrency import observe_concurrency, remarks
-    from fogbank.ops.names import Names
-    from fogbank.ops.spec_file import FILE_NAME, read_spec
 
-    spec = read_spec(project_dir / FILE_NAME)
-    cloud, running = running_cloud(home, port)
-    names = Names(spec.project, Scope(running.account, running.region))
-    found = observe_concurrency(cloud.aws(running), names, SystemClock().now())
+    project = name_project(project_dir, home, port)
+    found = observe_concurrency(project.aws, project.names, SystemClock().now())
     if found is None:
         raise NoFunction(
-            f"there is no function {names.function}: `fogbank function deploy` makes it."
+            f"there is no function {project.names.function}: `fogbank function deploy` makes it."
         )
-    said = remarks(found, spec)
+    said = remarks(found, project.spec)
     if json:
         print_json({**found.to_json(), "remarks": said})
     else:

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fogbank.core.errors import InputError
-
 if TYPE_CHECKING:
     from fogbank.ops.project import Sample
 
@@ -54,13 +52,10 @@ def init(
 
 
 def _digits() -> Sample:
-    try:
+    from fogbank.cli.extras import needing_vision
+
+    with needing_vision("the sample"):
         from fogbank.vision.sample import write_digits
-    except ImportError as error:
-        raise InputError(
-            f"the sample needs the workload's packages ({error.name} is missing): "
-            "pip install 'fogbank[vision]'"
-        ) from error
     from fogbank.ops.project import Sample
 
     return Sample(

@@ -37,15 +37,10 @@ def invoke(
     """
     from fogbank.cli.console import print_json, results
     from fogbank.cli.report import Facts
-    from fogbank.cli.session import running_cloud
-    from fogbank.core.arn import Scope
-    from fogbank.ops.names import Names
-    from fogbank.ops.spec_file import FILE_NAME, read_spec
+    from fogbank.cli.session import name_project
 
-    spec = read_spec(project_dir / FILE_NAME)
-    cloud, running = running_cloud(home, port)
-    names = Names(spec.project, Scope(running.account, running.region))
-    answer = ask(cloud.aws(running), spec, names, picture, top)
+    project = name_project(project_dir, home, port)
+    answer = ask(project.aws, project.spec, project.names, picture, top)
     if json:
         print_json(
             {

@@ -94,12 +94,13 @@ def load(
         )
     shown = ", ".join(f"{number} {code}" for code, number in record.errors.items())
     facts.add("errors", shown or "none")
-    fewest, most = record.instances
-    facts.add("instances", f"{fewest}" if fewest == most else f"{fewest} to {most}")
+    facts.add("instances", _instances(record))
     for activity in record.activities:
         facts.add(f"after {activity.started_s:.0f} s", f"{activity.description} {activity.status}")
     if record.time_scale != 1:
-        facts.add("time", f"alarms and cooldowns passed {record.time_scale:g} times faster")
+        facts.add(
+            "time", f"alarms and cooldowns passed {record.time_scale:g} times faster than on AWS"
+        )
     facts.add("kept in", ", ".join(str(file) for file in files))
     facts.print(results())
     if len(record.samples) == max_requests:
@@ -109,6 +110,15 @@ def load(
             f"{record.num_not_sent} requests were not sent: too many waited for an answer. Lower "
             "the rate, or give the endpoint more instances."
         )
+    for why in record.unseen:
+        events().print(f"The load went on, but {why}", style="yellow")
+
+
+def _instances(record: LoadRecord) -> str:
+    if record.instances is None:
+        return "unknown"
+    fewest, most = record.instances
+    return f"{fewest}" if fewest == most else f"{fewest} to {most}"
 
 
 def _run(
@@ -126,12 +136,13 @@ def _run(
     from fogbank.cli.load_view import LoadView
     from fogbank.cli.session import open_project
     from fogbank.core.clock import SystemClock
+    from fogbank.core.errors import WorldError
     from fogbank.ops.load.generator import Sample, generate
     from fogbank.ops.load.profile import arrivals
     from fogbank.ops.load.record import LoadRecord
     from fogbank.ops.load.sender import EndpointSender, FunctionSender, Sender
     from fogbank.ops.load.targets import local_only, sample_pictures
-    from fogbank.ops.load.watch import Watch
+    from fogbank.ops.load.watch import Activity, AlarmChange, Watch
 
     project = open_project(project_dir, home, port)
     local_only(project.cloud.url)
@@ -171,20 +182,29 @@ def _run(
             await sender.close()
 
     begin_s = clock.monotonic_s()
-    view = LoadView(sender.what, profile.duration_s, clock)
+    view = LoadView(sender.what, profile.duration_s, clock, time_scale=project.cloud.time_scale)
     with contextlib.suppress(KeyboardInterrupt), view:  # what has been measured is kept
         asyncio.run(both(view))
+    duration_s = clock.monotonic_s() - begin_s
+    activities: list[Activity] = []
+    changes: list[AlarmChange] = []
+    unseen = list(dict.fromkeys(watch.failures))
+    try:
+        activities, changes = watch.activities(), watch.alarm_changes()
+    except WorldError as error:  # it would be a pity about the rest
+        unseen.append(str(error))
     return LoadRecord(
         what=sender.what,
         settings=settings,
         started=watch.started.isoformat(timespec="seconds"),
-        duration_s=clock.monotonic_s() - begin_s,
+        duration_s=duration_s,
         time_scale=project.cloud.time_scale,
         samples=samples,
         looks=watch.looks,
-        activities=watch.activities(),
-        alarm_changes=watch.alarm_changes(),
+        activities=activities,
+        alarm_changes=changes,
         policy=policy,
+        unseen=unseen,
     )
 
 

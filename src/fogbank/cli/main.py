@@ -30,6 +30,8 @@ app = typer.Typer(
     cls=GuardedGroup,
     name="fogbank",
     no_args_is_help=True,
+    # Lines of a docstring are joined to paragraphs as wide as the window.
+    rich_markup_mode="markdown",
     # Variables of a traceback may hold credentials.
     pretty_exceptions_show_locals=False,
     context_settings={"help_option_names": ["-h", "--help"]},

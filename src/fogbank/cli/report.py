@@ -12,10 +12,12 @@ from rich.text import Text
 from fogbank.cli.console import events, print_json, printable, results
 from fogbank.cli.session import Project, changing_project, shown_world
 from fogbank.ops.apply import apply
+from fogbank.ops.instance_quota import InstanceQuota, read_instance_quota
 from fogbank.ops.kinds import tuning_job
 from fogbank.ops.observe import Observed, observe
 from fogbank.ops.outcome import Outcome, outcome
 from fogbank.ops.plan import Goal, check, plan, plan_deployment, plan_function
+from fogbank.ops.scaling_review import quota_warnings
 
 if TYPE_CHECKING:
     from fogbank.ops.step import Step
@@ -48,17 +50,29 @@ def deploy_function(project_dir: Path, home: Path, port: int, *, json: bool) -> 
 
 
 def do(project: Project, steps: Sequence[Step], observed: Observed) -> Outcome:
-    """Apply the steps with their progress shown, or say that there are none.
+    """Apply the steps with their progress shown, or say that there are none. Where they start
+    instances, what the account's quota forbids is said before that is tried.
 
     Returns how things stand afterwards.
     """
+    quota = _quota(project, steps, observed)
+    if any(step.kind == "endpoint" for step in steps) and quota is not None:
+        for warning in quota_warnings(project.blueprint.spec.endpoint, quota):
+            events().print(printable(warning), style="yellow")
     if steps:
         with shown_world(project.aws) as world:
             apply(world, steps)
         observed = observe(project.aws, project.blueprint)
     else:
         events().print("everything is in place: nothing to do", style="dim")
-    return outcome(project.blueprint, observed)
+    return outcome(project.blueprint, observed, quota=quota)
+
+
+def _quota(project: Project, steps: Sequence[Step], observed: Observed) -> InstanceQuota | None:
+    """None where there is no endpoint and none is made."""
+    if observed.endpoint is None and not any(step.kind == "endpoint" for step in steps):
+        return None
+    return read_instance_quota(project.aws, project.blueprint.spec.endpoint.instance_type)
 
 
 def show(found: Outcome, steps: Sequence[Step], *, json: bool) -> None:
@@ -108,7 +122,7 @@ def add_outcome(facts: Facts, found: Outcome) -> None:
             facts.add("", _first_line(found.job.reason))
         if found.job.warning:
             facts.add("", Text(f"Warning: {printable(found.job.warning)}", style="yellow"))
-        if found.job.is_trained:
+        if found.job.has_result:
             facts.add("model", found.job.model_uri)
     if found.accuracy is not None:
         name, share = found.accuracy
@@ -119,6 +133,9 @@ def add_outcome(facts: Facts, found: Outcome) -> None:
         facts.add("endpoint", f"{found.endpoint} ({found.endpoint_status}){_scaling(found)}")
         if found.endpoint_reason:
             facts.add("", _first_line(found.endpoint_reason))
+    if found.endpoint_is_behind:
+        said = "serves another model, code or settings than these: `fogbank up` changes that"
+        facts.add("", Text(said, style="yellow"))
     for remark in found.scaling_remarks:
         facts.add("", Text(printable(remark), style="yellow"))
     if found.function is not None:

@@ -41,6 +41,7 @@ def show(
     from fogbank.core.arn import Scope
     from fogbank.core.hosting_prices import hosting_price
     from fogbank.ops.capacity import read_capacity
+    from fogbank.ops.instance_quota import read_instance_quota
     from fogbank.ops.names import Names
     from fogbank.ops.scaling_review import remarks
     from fogbank.ops.scaling_standing import observe_standing
@@ -50,18 +51,21 @@ def show(
     capacity = read_capacity(project_dir)
     cloud, running = running_cloud(home, port)
     names = Names(spec.project, Scope(running.account, running.region))
-    standing = observe_standing(cloud.aws(running), names)
+    aws = cloud.aws(running)
+    standing = observe_standing(aws, names)
     if standing is None:
         raise InputError(f"there is no endpoint {names.endpoint}: `fogbank up` deploys it.")
     price = hosting_price(spec.endpoint.instance_type)
     to_do = _to_do(spec, capacity, names, standing.found)
-    said = remarks(spec.endpoint, capacity)
+    quota = read_instance_quota(aws, spec.endpoint.instance_type)
+    said = remarks(spec.endpoint, capacity, found=standing.found, quota=quota)
     if json:
         print_json(
             {
                 **standing.to_json(),
                 "instance_type": spec.endpoint.instance_type,
                 "usd_per_hour_and_instance": price.usd_per_hour if price else None,
+                "quota": quota.limit,
                 "measured": capacity.model_dump() if capacity else None,
                 "time_scale": running.time_scale,
                 "to_do": to_do,
@@ -73,6 +77,7 @@ def show(
         standing,
         instance_type=spec.endpoint.instance_type,
         price=price,
+        quota=quota,
         capacity=capacity,
         time_scale=running.time_scale,
         to_do=to_do,
@@ -82,14 +87,10 @@ def show(
 
 def _to_do(spec: Spec, capacity: Capacity | None, names: Names, found: Any) -> list[str]:
     """What `fogbank scale set` would do."""
-    from fogbank.ops.kinds import scaling
-    from fogbank.ops.scaling_review import target_of, unmeasured
+    from fogbank.ops.plan import scaling_steps
 
-    section = spec.endpoint.scaling
-    if section is not None and unmeasured(section, capacity):
-        return []
-    desired = scaling.desired(section, target_of(section, capacity), names) if section else None
-    return [step.message for step in scaling.diff(desired, found)]
+    steps = scaling_steps(spec.endpoint.scaling, capacity, names, found)
+    return [step.message for step in steps]
 
 
 @app.command("set")
@@ -133,6 +134,7 @@ def set_(
     from fogbank.cli.report import do
     from fogbank.cli.report import show as show_outcome
     from fogbank.cli.session import changing_project
+    from fogbank.ops.instance_quota import read_instance_quota
     from fogbank.ops.observe import observe
     from fogbank.ops.outcome import outcome
     from fogbank.ops.plan import plan_scaling
@@ -160,7 +162,9 @@ def set_(
         observed = observe(project.aws, project.blueprint)
         if observed.endpoint is None and values:
             events().print("there is no endpoint yet: `fogbank up` deploys it so", style="dim")
-            show_outcome(outcome(project.blueprint, observed), [], json=json)
+            type_ = project.blueprint.spec.endpoint.instance_type
+            quota = read_instance_quota(project.aws, type_)
+            show_outcome(outcome(project.blueprint, observed, quota=quota), [], json=json)
             return
         steps = plan_scaling(project.blueprint, observed)
         show_outcome(do(project, steps, observed), steps, json=json)
@@ -229,7 +233,13 @@ def history(
     since = SystemClock().now() - timedelta(hours=hours)
     found = read_history(cloud.aws(running), names, since, not_scaled=not_scaled)
     if json:
-        print_json({"endpoint": names.endpoint, "events": [event.to_json() for event in found]})
+        print_json(
+            {
+                "endpoint": names.endpoint,
+                "time_scale": running.time_scale,
+                "events": [event.to_json() for event in found],
+            }
+        )
         return
     print_history(found, hours, running.time_scale)
 

@@ -129,7 +129,13 @@ def _measure(
         finally:
             await sender.close()
 
-    with scaling_paused(project.aws, scaling.observe(project.aws, names.endpoint)):
+    scaled = scaling.observe(project.aws, names.endpoint)
+    if scaled is not None and scaled.before_pause is not None:
+        events().print(
+            f"an earlier `fogbank scale measure` was killed: {names.endpoint} will scale again "
+            "when this one has ended"
+        )
+    with scaling_paused(project.aws, scaled):
         before = watch.look()
         if before is None:
             raise InputError(f"there is no endpoint {names.endpoint}: `fogbank up` deploys it.")

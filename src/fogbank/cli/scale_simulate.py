@@ -141,12 +141,13 @@ def _endpoint(project_dir: Path) -> Endpoint:
 
 def _targets(endpoint: Endpoint, capacity: Capacity | None) -> list[float]:
     """The project's, where it counts invocations and is known, and some to compare it with."""
-    from fogbank.ops.scaling_review import target_of, unmeasured
+    from fogbank.ops.scaling_review import target_of
 
-    scaling, others = endpoint.scaling, {10.0, 25.0, 120.0}
-    if scaling is None or scaling.metric != "invocations" or unmeasured(scaling, capacity):
-        return sorted(others)
-    return sorted({target_of(scaling, capacity), *others})
+    scaling, found = endpoint.scaling, {10.0, 25.0, 120.0}
+    if scaling is not None and scaling.metric == "invocations":
+        own = target_of(scaling, capacity)
+        found |= set() if own is None else {own}
+    return sorted(found)
 
 
 def _picture(rows: Sequence[Row], load: LoadPerS, folder: Path) -> Path | None:

@@ -14,6 +14,7 @@ from fogbank.cli.console import printable, results
 from fogbank.cli.report import Facts
 from fogbank.core.hosting_prices import HostingPrice
 from fogbank.ops.capacity import Capacity
+from fogbank.ops.instance_quota import InstanceQuota
 from fogbank.ops.kinds.scaling import DEFAULT_COOLDOWN_S
 from fogbank.ops.load.measure import Round
 from fogbank.ops.scaling_history import Event
@@ -30,6 +31,7 @@ def print_standing(
     *,
     instance_type: str,
     price: HostingPrice | None,
+    quota: InstanceQuota,
     capacity: Capacity | None,
     time_scale: float,
     to_do: Sequence[str],
@@ -72,6 +74,8 @@ def print_standing(
     if found is not None and found.suspended:
         facts.add("suspended", Text(", ".join(found.suspended), style="yellow"))
     facts.add("cost", _cost(standing, price, instance_type))
+    if quota.limit is not None:
+        facts.add("quota", f"{quota.limit} {instance_type} for all endpoints of the account")
     if capacity is not None:
         facts.add("measured", _measured(capacity))
     if time_scale != 1:

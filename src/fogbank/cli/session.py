@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from fogbank.aws import Aws
     from fogbank.ops.blueprint import Blueprint
     from fogbank.ops.local_cloud import LocalCloud, RunningCloud, Settings
+    from fogbank.ops.names import Names
+    from fogbank.ops.spec import Spec
     from fogbank.ops.world import World
 
 
@@ -57,6 +59,34 @@ def running_cloud(home: Path, port: int) -> tuple[LocalCloud, RunningCloud]:
             f"started the cloud on {running.url} (its folder is {running.home})", style="dim"
         )
     return cloud, running
+
+
+@dataclass(frozen=True, kw_only=True)
+class NamedProject:
+    """What fogbank.yaml says, what things are called in the cloud, and that cloud: for commands
+    that need to know nothing of the project's other files."""
+
+    spec: Spec
+    names: Names
+    cloud: RunningCloud
+    aws: Aws
+
+
+def name_project(project_dir: Path, home: Path, port: int) -> NamedProject:
+    """Read fogbank.yaml, then find or start the cloud. Raises InputError where the file is wrong,
+    before anything is started."""
+    from fogbank.core.arn import Scope
+    from fogbank.ops.names import Names
+    from fogbank.ops.spec_file import FILE_NAME, read_spec
+
+    spec = read_spec(project_dir / FILE_NAME)
+    cloud, running = running_cloud(home, port)
+    return NamedProject(
+        spec=spec,
+        names=Names(spec.project, Scope(running.account, running.region)),
+        cloud=running,
+        aws=cloud.aws(running),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

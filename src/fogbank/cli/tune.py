@@ -101,7 +101,7 @@ def _show(
 ) -> None:
     from rich.text import Text
 
-    from fogbank.cli.console import printable, results
+    from fogbank.cli.console import print_table, printable, results
     from fogbank.cli.report import Facts
     from fogbank.cli.search_table import search_table, trial_line
     from fogbank.ops.kinds.tuning_job import describe
@@ -112,15 +112,14 @@ def _show(
         console.print("Nothing has been found for this data, code, settings and ranges.")
         return
     console.print()
-    # A pipe has no width: nothing is wrapped there.
-    console.print(search_table(search), width=None if console.is_terminal else 1000)
+    print_table(search_table(search))
     console.print()
     facts = Facts()
     facts.add("tuning job", f"{search.name} ({search.status}, {describe(search)})")
     for trial in search.trials:
         if trial.status == "Failed":
             facts.add("", Text(trial_line(search, trial), style="red"))
-    facts.add("best", f"{kept.training_job}")
+    facts.add("best", kept.training_job)
     for name, value in kept.hyperparameters.items():
         facts.add("", f"{name} {value}")
     facts.add("kept in", str(project.folder / FILE_NAME))

@@ -35,16 +35,20 @@ def add(
     every tensor has to be one of the network's.
     """
     from fogbank.cli.console import print_json, results
+    from fogbank.cli.extras import needing_vision
 
     if (file is None) != random:
         raise InputError(
             f"weights: name a file (`fogbank weights add {network} FILE`) or give --random, one "
             "of the two"
         )
-    weights = _room()
+    with needing_vision("fogbank weights"):
+        from fogbank.vision.errors import WeightsError
+        from fogbank.vision.placed_weights import place
+
     try:
-        found = weights.place(network, file, _torch_home(home))
-    except weights.WeightsError as error:
+        found = place(network, file, _torch_home(home))
+    except WeightsError as error:
         raise InputError(str(error)) from error
     if json:
         print_json({"network": found.network, "weights": found.weights, "path": str(found.path)})
@@ -57,8 +61,12 @@ def add(
 def list_(json: Json = False, home: Home = HOME) -> None:
     """Show the weights that are there."""
     from fogbank.cli.console import print_json, results
+    from fogbank.cli.extras import needing_vision
 
-    found = _room().placed(_torch_home(home))
+    with needing_vision("fogbank weights"):
+        from fogbank.vision.placed_weights import placed
+
+    found = placed(_torch_home(home))
     if json:
         print_json(
             [
@@ -75,24 +83,3 @@ def list_(json: Json = False, home: Home = HOME) -> None:
 
 def _torch_home(home: Path) -> Path:
     return home.expanduser() / "torch"
-
-
-class _Room:
-    """The functions of `vision.placed_weights`, which needs torchvision."""
-
-    def __init__(self) -> None:
-        from fogbank.vision.errors import WeightsError
-        from fogbank.vision.placed_weights import place, placed
-
-        self.WeightsError = WeightsError
-        self.place = place
-        self.placed = placed
-
-
-def _room() -> _Room:
-    try:
-        return _Room()
-    except ModuleNotFoundError as error:
-        raise InputError(
-            f"weights: {error.name} is not installed: pip install 'fogbank[vision]'"
-        ) from error

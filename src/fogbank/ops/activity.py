@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fogbank.aws import Aws, explained
-from fogbank.ops.search import RUNNING
+from fogbank.ops.running_jobs import running_training_jobs, running_tunings, trials_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,32 +27,11 @@ def observe_activity(aws: Aws) -> Activity:
             for page in sagemaker.get_paginator("list_endpoints").paginate()
             for item in page["Endpoints"]
         }
-        jobs = [
-            item["TrainingJobName"]
-            for status in RUNNING
-            for page in sagemaker.get_paginator("list_training_jobs").paginate(
-                StatusEquals=status  # type: ignore[arg-type]
-            )
-            for item in page["TrainingJobSummaries"]
-        ]
-        tunings = [
-            item["HyperParameterTuningJobName"]
-            for status in RUNNING
-            for page in sagemaker.get_paginator("list_hyper_parameter_tuning_jobs").paginate(
-                StatusEquals=status  # type: ignore[arg-type]
-            )
-            for item in page["HyperParameterTuningJobSummaries"]
-        ]
-        trials = {
-            trial["TrainingJobName"]
-            for name in tunings
-            for page in sagemaker.get_paginator(
-                "list_training_jobs_for_hyper_parameter_tuning_job"
-            ).paginate(HyperParameterTuningJobName=name)
-            for trial in page["TrainingJobSummaries"]
-        }
+        jobs = {name for name, _ in running_training_jobs(aws)}
+        tunings = {name for name, _ in running_tunings(aws)}
+        trials = trials_of(aws, tunings)
     return Activity(
         endpoints=endpoints,
-        running_jobs=tuple(sorted(set(jobs) - trials)),
+        running_jobs=tuple(sorted(jobs - trials)),
         running_tunings=tuple(sorted(tunings)),
     )

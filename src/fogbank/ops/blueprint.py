@@ -19,12 +19,10 @@ from fogbank.ops.kinds import (
     endpoint_config,
     model,
     role,
-    scaling,
     training_job,
     tuning_job,
 )
 from fogbank.ops.names import Names, attempt_of
-from fogbank.ops.scaling_review import target_of
 from fogbank.ops.spec import Spec
 from fogbank.ops.survey import Survey
 from fogbank.ops.tuned import Choice, Tuned, choose
@@ -131,14 +129,6 @@ class Blueprint:
         if self.spec.function is None or self.survey.function_code is None:
             return None
         return fronting.desired(self.spec.function, self.survey.function_code, self.names)
-
-    def scaling(self) -> scaling.Desired | None:
-        """None where the spec has no scaling. Raises NotMeasured where the target is to be
-        measured first."""
-        spec = self.spec.endpoint.scaling
-        if spec is None:
-            return None
-        return scaling.desired(spec, target_of(spec, self.capacity), self.names)
 
     def hosting(self, source_uri: str) -> Hosting:
         """source_uri: the model archive that a training job left, or will have left."""

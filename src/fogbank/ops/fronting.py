@@ -1,12 +1,12 @@
 """The function with all that belongs to it, as one thing: role, log group, code, alias,
 concurrency, URL.
 
-`desired` and `diff` are pure; `observe` reads.
+`observe` reads; all else is pure.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fogbank.aws import Aws
@@ -53,6 +53,10 @@ class Found:
     reserved: int | None = None
     provisioned: provisioned_concurrency.Found | None = None
     url: function_url.Found = field(default_factory=function_url.Found)
+
+    def is_of(self, project: str) -> bool:
+        """Whether there is a function, and it is that project's."""
+        return self.function is not None and self.function.project == project
 
     def to_json(self, name: str) -> dict[str, Any] | None:
         """None where there is no function."""
@@ -117,7 +121,7 @@ def check(desired: Desired, found: Found) -> None:
     """Raises InputError for a function that is somebody else's, and for what Lambda would refuse,
     before anything is made."""
     name, project = desired.function.name, desired.function.project
-    if found.function is not None and found.function.project != project:
+    if found.function is not None and not found.is_of(project):
         raise InputError(
             f"there is a function {name} already, and it is not this project's (it lacks the tag "
             f"{PROJECT_TAG}={project}): choose another name for the project in fogbank.yaml."
@@ -144,3 +148,18 @@ def diff(desired: Desired, found: Found) -> list[Step]:
         *((*provisioned, *reserved) if is_less else (*reserved, *provisioned)),
         *function_url.diff(desired.url, function_url.Found() if is_anew else found.url),
     ]
+
+
+def remove(found: Found, names: Names) -> list[Step]:
+    """The steps that take away what the project has made of it, where its spec has none."""
+    project = names.project
+    steps = [
+        *(function.remove(names.function) if found.is_of(project) else ()),
+        *(role.remove(found.role) if found.role and found.role.project == project else ()),
+        *(
+            log_group.remove(found.log_group.name)
+            if found.log_group and found.log_group.project == project
+            else ()
+        ),
+    ]
+    return [replace(step, reason="fogbank.yaml has no function any more") for step in steps]

@@ -13,7 +13,7 @@ from typing import Any
 from fogbank.aws import Aws, error_code, error_message, explained, is_missing
 from fogbank.core.clock import Clock
 from fogbank.core.errors import InputError
-from fogbank.ops.invoke import Answer, Label, read_picture
+from fogbank.ops.invoke import Answer, decoded, labels_of, read_picture
 from fogbank.ops.names import ALIAS
 from fogbank.ops.world import CloudFailure
 
@@ -82,18 +82,11 @@ def call(aws: Aws, function: str, event: Any, *, clock: Clock) -> Called:
     return Called(
         function=f"{function}:{ALIAS}",
         version=answer.get("ExecutedVersion", ""),
-        answer=_decoded(payload),
+        answer=decoded(payload),
         error=answer.get("FunctionError"),
         log=tuple(tail.splitlines()),
         seconds=seconds,
     )
-
-
-def _decoded(raw: bytes | str) -> Any:
-    try:
-        return json.loads(raw)
-    except ValueError:
-        return raw.decode(errors="replace") if isinstance(raw, bytes) else raw
 
 
 def ask(
@@ -113,7 +106,7 @@ def ask(
     return Answer(
         endpoint=endpoint,
         picture=picture,
-        labels=_labels(content, top),
+        labels=labels_of(content, top),
         content=content,
         seconds=called.seconds,
         function=called.function,
@@ -145,19 +138,10 @@ def _failure(called: Called) -> str:
 
 
 def _refusal(function: str, picture: Path | str, status: int, content: Any) -> Exception:
-    body = _decoded(str(content.get("body", "")))
+    body = decoded(str(content.get("body", "")))
     message = body.get("message", body) if isinstance(body, dict) else body
     text = f"the function {function} refused {picture} ({status}): {message}"
     if status == 403 and isinstance(picture, str):
         key = "s3_prefixes" if picture.startswith("s3://") else "allowed_hosts"
         text += f". function.{key} in fogbank.yaml says whose pictures it may read."
     return InputError(text) if status in (400, 403, 413, 415) else CloudFailure(text)
-
-
-def _labels(content: Any, top: int) -> tuple[Label, ...]:
-    """Empty where the function answers in another form than `fogbank.front` does."""
-    try:
-        best = content["predictions"][0]["top"]
-        return tuple(Label(str(item["label"]), float(item["probability"])) for item in best[:top])
-    except (KeyError, IndexError, TypeError, ValueError):
-        return ()

@@ -67,11 +67,12 @@ def invoke(aws: Aws, endpoint: str, picture: Path, *, top: int, clock: Clock) ->
     started_s = clock.monotonic_s()
     with explained(f"invoke the endpoint {endpoint}", aws.url):
         raw = _send(aws, endpoint, picture, body, content_type)
+    content = decoded(raw)
     return Answer(
         endpoint=endpoint,
         picture=picture,
-        labels=_labels(raw, top),
-        content=_content(raw),
+        labels=labels_of(content, top),
+        content=content,
         seconds=clock.monotonic_s() - started_s,
     )
 
@@ -125,15 +126,17 @@ def _model_error(endpoint: str, picture: Path, error: Exception) -> Exception:
     )
 
 
-def _content(raw: bytes) -> Any:
+def decoded(raw: bytes | str) -> Any:
+    """JSON as what it stands for; anything else as text."""
     try:
         return json.loads(raw)
     except ValueError:
-        return raw.decode(errors="replace")
+        return raw.decode(errors="replace") if isinstance(raw, bytes) else raw
 
 
-def _labels(raw: bytes, top: int) -> tuple[Label, ...]:
-    content = _content(raw)
+def labels_of(content: Any, top: int) -> tuple[Label, ...]:
+    """The best labels of a decoded answer; none where it has another form than that of Fogbank's
+    serving code and of `fogbank.front`."""
     try:
         best = content["predictions"][0]["top"]
         return tuple(Label(str(item["label"]), float(item["probability"])) for item in best[:top])

@@ -27,8 +27,7 @@ from fogbank.ops.kinds import (
     tuning_job,
 )
 from fogbank.ops.names import PROJECT_TAG, Names
-from fogbank.ops.read_search import read_search
-from fogbank.ops.search import RUNNING
+from fogbank.ops.running_jobs import running_training_jobs, running_tunings, trials_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +40,8 @@ class Observed:
     code: bool = False
     jobs: tuple[training_job.Found, ...] = ()
     """Attempts at this very training, the first one first."""
+    named_job: training_job.Found | None = None
+    """The one whose model is to be served in place of the latest of those."""
     tunings: tuple[tuning_job.Found, ...] = ()
     """Attempts at the search that the spec describes, the first one first."""
     host_role: role.Found | None = None
@@ -50,7 +51,7 @@ class Observed:
     scaling: scaling.Found | None = None
     """None where the endpoint is not scaled."""
     front: fronting.Found | None = None
-    """None where the spec has no function."""
+    """None where nobody has looked."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,8 +82,12 @@ def observe(aws: Aws, blueprint: Blueprint, *, job_name: str | None = None) -> O
     with explained(f"look at what exists of {names.project}", aws.url):
         found_bucket = bucket.observe(aws, training.bucket.name)
         jobs = training_job.observe(aws, training.job.base_name)
-        name = job_name or training_job.name_of(training.job, jobs)
-        hosting = blueprint.hosting(training_job.model_uri(training.job, name))
+        named = training_job.observe_one(aws, job_name) if job_name else None
+        hosting = blueprint.hosting(
+            named.model_uri
+            if named
+            else training_job.model_uri(training.job, training_job.name_of(training.job, jobs))
+        )
         served = hosting.model
         return Observed(
             bucket=found_bucket,
@@ -91,6 +96,7 @@ def observe(aws: Aws, blueprint: Blueprint, *, job_name: str | None = None) -> O
             code=found_bucket is not None
             and code.observe(aws, training.code.bucket, training.code.key),
             jobs=tuple(jobs),
+            named_job=named,
             tunings=tuple(tuning_job.observe(aws, tuning.job.base_name)) if tuning else (),
             host_role=role.observe(aws, hosting.role.name),
             model=model.observe(aws, served.name, served.bucket, served.key)
@@ -99,7 +105,7 @@ def observe(aws: Aws, blueprint: Blueprint, *, job_name: str | None = None) -> O
             config=endpoint_config.observe(aws, hosting.config.name),
             endpoint=endpoint.observe(aws, hosting.endpoint.name),
             scaling=scaling.observe(aws, names.endpoint),
-            front=fronting.observe(aws, names) if blueprint.spec.function else None,
+            front=fronting.observe(aws, names),
         )
 
 
@@ -111,8 +117,10 @@ def observe_tagged(aws: Aws, names: Names) -> Tagged:
         sagemaker = aws.sagemaker
         project = names.project
         found_bucket = bucket.observe(aws, names.bucket)
-        tunings = _running_tunings(aws, names)
-        trials = {trial.name for name in tunings for trial in read_search(aws, name).trials}
+        # Jobs' names may begin with a part of the project's (Names.tuning_prefix).
+        tunings = _tagged(aws, names, running_tunings(aws, name_contains=names.tuning_prefix))
+        jobs = _tagged(aws, names, running_training_jobs(aws, name_contains=names.tuning_prefix))
+        trials = trials_of(aws, tunings)
         found_group = log_group.observe(aws, names)
         found_function = function.observe(aws, names.function)
         endpoints = _tagged(
@@ -156,43 +164,10 @@ def observe_tagged(aws: Aws, names: Names) -> Tagged:
                 ),
             ),
             running_tunings=tunings,
-            running_jobs=tuple(name for name in _running_jobs(aws, names) if name not in trials),
+            running_jobs=tuple(name for name in jobs if name not in trials),
             roles=tuple(_roles(aws, names)),
             bucket=found_bucket if found_bucket and found_bucket.project == project else None,
         )
-
-
-def _running_tunings(aws: Aws, names: Names) -> tuple[str, ...]:
-    return _tagged(
-        aws,
-        names,
-        (
-            (item["HyperParameterTuningJobName"], item["HyperParameterTuningJobArn"])
-            for status in RUNNING
-            for page in aws.sagemaker.get_paginator("list_hyper_parameter_tuning_jobs").paginate(
-                NameContains=names.tuning_prefix,
-                StatusEquals=status,  # type: ignore[arg-type]
-            )
-            for item in page["HyperParameterTuningJobSummaries"]
-        ),
-    )
-
-
-def _running_jobs(aws: Aws, names: Names) -> tuple[str, ...]:
-    """Trials of tuning jobs among them."""
-    return _tagged(
-        aws,
-        names,
-        (
-            (item["TrainingJobName"], item["TrainingJobArn"])
-            for status in RUNNING
-            for page in aws.sagemaker.get_paginator("list_training_jobs").paginate(
-                NameContains=names.tuning_prefix,
-                StatusEquals=status,  # type: ignore[arg-type]
-            )
-            for item in page["TrainingJobSummaries"]
-        ),
-    )
 
 
 def _tagged(aws: Aws, names: Names, candidates: Iterable[tuple[str, str]]) -> tuple[str, ...]:

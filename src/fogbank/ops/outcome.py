@@ -12,6 +12,7 @@ from typing import Any
 
 from fogbank.ops import scaling_review
 from fogbank.ops.blueprint import Blueprint
+from fogbank.ops.instance_quota import InstanceQuota
 from fogbank.ops.kinds import data, scaling, training_job, tuning_job
 from fogbank.ops.observe import Observed
 from fogbank.ops.plan import Goal, plan
@@ -41,6 +42,8 @@ class Outcome:
     endpoint_status: str | None
     """None where there is no endpoint."""
     endpoint_reason: str
+    endpoint_is_behind: bool
+    """Whether it serves another model, code or settings than the project has now."""
     scaling: Mapping[str, Any] | None
     """How many instances may serve and what decides it; None where the endpoint is not scaled."""
     scaling_remarks: tuple[str, ...]
@@ -67,7 +70,7 @@ class Outcome:
                 "name": job.name,
                 "status": job.status,
                 "failure_reason": job.reason or None,
-                "model_uri": job.model_uri if job.is_trained else None,
+                "model_uri": job.model_uri if job.has_result else None,
                 "metrics": dict(job.metrics),
                 "training_seconds": job.seconds,
                 "warning": job.warning or None,
@@ -81,6 +84,7 @@ class Outcome:
                 "name": self.endpoint,
                 "status": self.endpoint_status,
                 "failure_reason": self.endpoint_reason or None,
+                "is_behind": self.endpoint_is_behind,
                 "scaling": self.scaling,
                 "scaling_remarks": list(self.scaling_remarks),
             },
@@ -89,9 +93,17 @@ class Outcome:
         }
 
 
-def outcome(blueprint: Blueprint, observed: Observed) -> Outcome:
+def outcome(
+    blueprint: Blueprint, observed: Observed, *, quota: InstanceQuota | None = None
+) -> Outcome:
+    """quota: of the endpoint's instances; None where nobody has looked."""
     names = blueprint.names
     endpoint = observed.endpoint
+    front = observed.front
+    is_fronted = front is not None and (
+        blueprint.spec.function is not None or front.is_of(names.project)
+    )
+    steps = plan(blueprint, observed, Goal.FRONTED)
     return Outcome(
         project=names.project,
         data_uri=names.s3_uri(data.PREFIX),
@@ -103,11 +115,14 @@ def outcome(blueprint: Blueprint, observed: Observed) -> Outcome:
         endpoint=names.endpoint,
         endpoint_status=endpoint.status if endpoint else None,
         endpoint_reason=endpoint.reason if endpoint else "",
+        endpoint_is_behind=any(step.kind == "endpoint" and step.verb == "update" for step in steps),
         scaling=_scaling(observed.scaling),
-        scaling_remarks=scaling_review.remarks(blueprint.spec.endpoint, blueprint.capacity),
+        scaling_remarks=scaling_review.remarks(
+            blueprint.spec.endpoint, blueprint.capacity, found=observed.scaling, quota=quota
+        ),
         function_name=names.function if blueprint.spec.function else "",
-        function=observed.front.to_json(names.function) if observed.front else None,
-        to_do=tuple(step.message for step in plan(blueprint, observed, Goal.FRONTED)),
+        function=front.to_json(names.function) if front and is_fronted else None,
+        to_do=tuple(step.message for step in steps),
     )
 
 

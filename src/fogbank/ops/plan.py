@@ -11,6 +11,7 @@ from enum import IntEnum
 from fogbank.core.errors import InputError
 from fogbank.ops import fronting
 from fogbank.ops.blueprint import Blueprint
+from fogbank.ops.capacity import Capacity
 from fogbank.ops.kinds import (
     bucket,
     code,
@@ -25,8 +26,10 @@ from fogbank.ops.kinds import (
     training_job,
     tuning_job,
 )
+from fogbank.ops.names import Names
 from fogbank.ops.observe import Observed, Tagged
-from fogbank.ops.scaling_review import NotMeasured
+from fogbank.ops.scaling_review import target_of
+from fogbank.ops.spec_scaling import Scaling
 from fogbank.ops.step import Step
 
 
@@ -40,7 +43,7 @@ class Goal(IntEnum):
     DEPLOYED = 3
     """The endpoint serves that job's model."""
     FRONTED = 4
-    """The function answers for the endpoint, where the spec has one."""
+    """The function answers for the endpoint where the spec has one; else there is none."""
 
 
 def plan(blueprint: Blueprint, observed: Observed, goal: Goal) -> list[Step]:
@@ -57,7 +60,7 @@ def plan(blueprint: Blueprint, observed: Observed, goal: Goal) -> list[Step]:
             *training_job.diff(training.job, observed.jobs),
         ]
     if goal >= Goal.DEPLOYED:
-        steps += _hosting(blueprint, observed, training_job.name_of(training.job, observed.jobs))
+        steps += _hosting(blueprint, observed, _own_model(training.job, observed))
     if goal >= Goal.FRONTED:
         steps += _front(blueprint, observed)
     return steps
@@ -86,8 +89,8 @@ def plan_function(blueprint: Blueprint, observed: Observed) -> list[Step]:
 def _front(blueprint: Blueprint, observed: Observed) -> list[Step]:
     front = blueprint.fronting()
     if front is None:
-        return []
-    assert observed.front is not None, "it was observed with another spec"
+        return fronting.remove(observed.front, blueprint.names) if observed.front else []
+    assert observed.front is not None, "nobody has looked"
     return fronting.diff(front, observed.front)
 
 
@@ -97,12 +100,15 @@ def plan_deployment(
     """The steps that serve a model which is already trained: of the job `job_name`, or of the
     blueprint's own.
 
-    Raises InputError where the blueprint's data, code and settings have not been trained.
+    Raises InputError where there is no such model: the job does not exist or has none, the
+    blueprint's data, code and settings have not been trained.
     """
     training = blueprint.training()
-    if job_name is None:
-        job_name = training_job.name_of(training.job, observed.jobs)
-        if not any(job.is_trained for job in observed.jobs):
+    if job_name is not None:
+        source_uri = _named_model(job_name, observed.named_job)
+    else:
+        source_uri = _own_model(training.job, observed)
+        if not any(job.has_result for job in observed.jobs):
             raise InputError(
                 "the data, code and settings as they are now have not been trained yet. "
                 "`fogbank train` does it, `fogbank up` does everything; `fogbank deploy --job "
@@ -110,8 +116,29 @@ def plan_deployment(
             )
     return [
         *bucket.diff(training.bucket, observed.bucket),
-        *_hosting(blueprint, observed, job_name),
+        *_hosting(blueprint, observed, source_uri),
     ]
+
+
+def _own_model(job: training_job.Desired, observed: Observed) -> str:
+    """Where the model of the blueprint's own training is, or will be."""
+    return training_job.model_uri(job, training_job.name_of(job, observed.jobs))
+
+
+def _named_model(name: str, job: training_job.Found | None) -> str:
+    if job is None:
+        raise InputError(
+            f"there is no training job {name}: `fogbank status` and `fogbank tune` name the "
+            "project's, report/tuning.csv those of its search."
+        )
+    if not job.has_result:
+        why = (
+            "it has no model in S3 any more" if job.status == "Completed" else f"it is {job.status}"
+        )
+        raise InputError(
+            f"the training job {name} cannot be served: {why}. Name one that is Completed."
+        )
+    return job.model_uri
 
 
 def plan_tuning(blueprint: Blueprint, observed: Observed) -> list[Step]:
@@ -140,11 +167,11 @@ def plan_tuning(blueprint: Blueprint, observed: Observed) -> list[Step]:
 
 def plan_tuning_stop(tagged: Tagged) -> list[Step]:
     """The steps that end every search of the project that runs."""
-    return [tuning_job.stop(name, "asked for with --stop") for name in tagged.running_tunings]
+    return [step for name in tagged.running_tunings for step in tuning_job.stop(name)]
 
 
-def _hosting(blueprint: Blueprint, observed: Observed, job_name: str) -> list[Step]:
-    hosting = blueprint.hosting(training_job.model_uri(blueprint.training().job, job_name))
+def _hosting(blueprint: Blueprint, observed: Observed, source_uri: str) -> list[Step]:
+    hosting = blueprint.hosting(source_uri)
     served = endpoint.diff(hosting.endpoint, observed.endpoint)
     scaled = observed.scaling
     released: list[Step] = []
@@ -174,11 +201,24 @@ def plan_scaling(blueprint: Blueprint, observed: Observed) -> list[Step]:
 
 
 def _scaling(blueprint: Blueprint, found: scaling.Found | None) -> list[Step]:
-    """An endpoint whose target is to be measured is not scaled before that has been done."""
-    try:
-        return scaling.diff(blueprint.scaling(), found)
-    except NotMeasured:
-        return []
+    spec = blueprint.spec.endpoint
+    return scaling_steps(spec.scaling, blueprint.capacity, blueprint.names, found)
+
+
+def scaling_steps(
+    section: Scaling | None,
+    capacity: Capacity | None,
+    names: Names,
+    found: scaling.Found | None,
+) -> list[Step]:
+    """The steps that scale the endpoint as the section says. One whose target is to be measured is
+    not scaled before that has been done."""
+    if section is None:
+        return scaling.diff(None, found)
+    target = target_of(section, capacity)
+    if target is None:
+        return [] if found is None else scaling.resume(found)
+    return scaling.diff(scaling.desired(section, target, names), found)
 
 
 def plan_removal(tagged: Tagged, *, delete_data: bool) -> list[Step]:

@@ -20,7 +20,7 @@ _SPEC = """\
 project: {name}
 
 data:
-  path: {data}                     # train/ valid/ test/, in each a folder a class
+  path: {data}                       # train/ valid/ test/, in each a folder a class
 
 train:
   entry_point: train.py
@@ -110,7 +110,8 @@ _OWN_PICTURES: Mapping[str, object] = {"epochs": 30}
 
 
 def create(folder: Path, name: str, sample: Sample | None) -> list[Path]:
-    """Write a project into `folder`; returns the files and folders that are new.
+    """Write a project into `folder`, its data folder empty or with the sample's pictures in it;
+    returns the files and folders that are new.
 
     Raises InputError where one of them exists: nothing of the person's is overwritten.
     """
@@ -128,8 +129,9 @@ def create(folder: Path, name: str, sample: Sample | None) -> list[Path]:
         folder / "function.py": FUNCTION,
     }
     data = folder / DATA_FOLDER
+    is_new = not data.exists()
     taken = [path for path in files if path.exists()]
-    if sample and data.exists():
+    if sample and not is_new:
         taken.append(data)
     if taken:
         raise InputError(
@@ -140,11 +142,13 @@ def create(folder: Path, name: str, sample: Sample | None) -> list[Path]:
         folder.mkdir(parents=True, exist_ok=True)
         if sample:
             sample.write(data)
+        else:
+            data.mkdir(exist_ok=True)
         for path, text in files.items():
             path.write_text(text, "utf-8")
     except OSError as error:
         raise InputError(f"{folder} cannot be written: {error.strerror}") from error
-    return [*files, *([data] if sample else [])]
+    return [*files, *([data] if is_new else [])]
 
 
 def _yaml(value: object) -> str:

@@ -11,9 +11,8 @@ from datetime import datetime
 from typing import Any, Literal
 
 from fogbank.aws import Aws, explained
-from fogbank.ops.kinds.scaling import DIMENSION, NAMESPACE, resource_id
 from fogbank.ops.names import Names
-from fogbank.ops.scaling_standing import alarm_prefix, alarm_side
+from fogbank.ops.scalable_variant import alarm_prefix, alarm_side, variant_key
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,27 +48,23 @@ def read_history(
 ) -> list[Event]:
     """The oldest first. not_scaled: also when a policy was triggered and nothing was changed."""
     with explained(f"look at what the scaling of {names.endpoint} did", aws.url):
-        events = _activities(aws, names, since, not_scaled=not_scaled)
+        found = activities(aws, names.endpoint, since, not_scaled=not_scaled)
+        events = [_activity(item) for item in found]
         events += map(_event, alarm_changes(aws, names.endpoint, since))
     return sorted(events, key=lambda event: event.at)
 
 
-def _activities(aws: Aws, names: Names, since: datetime, *, not_scaled: bool) -> list[Event]:
+def activities(
+    aws: Aws, endpoint: str, since: datetime, *, not_scaled: bool = False
+) -> list[dict[str, Any]]:
+    """As AWS tells them, the newest first."""
     pages = (
         aws.client("application-autoscaling")
         .get_paginator("describe_scaling_activities")
-        .paginate(
-            ServiceNamespace=NAMESPACE,
-            ResourceId=resource_id(names.endpoint),
-            ScalableDimension=DIMENSION,
-            IncludeNotScaledActivities=not_scaled,
-        )
+        .paginate(**variant_key(endpoint), IncludeNotScaledActivities=not_scaled)
     )
     return [
-        _activity(item)
-        for page in pages
-        for item in page["ScalingActivities"]
-        if item["StartTime"] >= since
+        item for page in pages for item in page["ScalingActivities"] if item["StartTime"] >= since
     ]
 
 

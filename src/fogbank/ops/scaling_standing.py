@@ -13,18 +13,7 @@ from typing import Any
 from fogbank.aws import Aws, existing, explained
 from fogbank.ops.kinds import scaling
 from fogbank.ops.names import Names
-
-ALARM_SIDES = ("AlarmHigh", "AlarmLow")
-
-
-def alarm_prefix(endpoint: str) -> str:
-    """What the names of a variant's own alarms begin with."""
-    return f"TargetTracking-{scaling.resource_id(endpoint)}-"
-
-
-def alarm_side(name: str) -> str:
-    """AlarmHigh of `TargetTracking-endpoint/dogs/variant/AllTraffic-AlarmHigh-<uuid>`."""
-    return next((side for side in ALARM_SIDES if f"-{side}-" in name), name)
+from fogbank.ops.scalable_variant import alarm_prefix, alarm_side
 
 
 @dataclass(frozen=True, kw_only=True)

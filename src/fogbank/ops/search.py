@@ -12,8 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-RUNNING = ("InProgress", "Stopping")
-"""Statuses of a tuning job, and of a trial, that has not ended."""
+from fogbank.ops.attempts import RUNNING
 
 LOGARITHMIC_FROM = 100.0
 """Of an axis whose scale is for AWS to choose, and of objectives: positive numbers so many times
@@ -99,6 +98,11 @@ class Search:
     @property
     def is_running(self) -> bool:
         return self.status in RUNNING
+
+    @property
+    def has_result(self) -> bool:
+        """Whether it came to its end and found something."""
+        return self.status == "Completed" and self.best is not None
 
     @property
     def best(self) -> Trial | None:

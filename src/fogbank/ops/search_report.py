@@ -24,13 +24,10 @@ Draw = Callable[[Search], bytes]
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """table, picture: the files. picture is None where nothing could draw it.
-    is_new: whether something was written.
-    """
+    """table, picture: the files. picture is None where nothing could draw it."""
 
     table: Path
     picture: Path | None
-    is_new: bool
 
 
 def drawer() -> Draw | None:
@@ -54,7 +51,7 @@ def write_report(folder: Path, search: Search, draw: Draw | None) -> Report:
     text = render_table(search)
     try:
         if picture.exists() and table.exists() and table.read_text("utf-8") == text:
-            return Report(table=table, picture=picture, is_new=False)
+            return Report(table=table, picture=picture)
         table.parent.mkdir(exist_ok=True)
         picture.unlink(missing_ok=True)
         table.write_text(text, "utf-8")
@@ -62,7 +59,7 @@ def write_report(folder: Path, search: Search, draw: Draw | None) -> Report:
             picture.write_bytes(draw(search))
     except (OSError, UnicodeDecodeError) as error:
         raise WorldError(f"{table.parent} cannot be written: {error}") from error
-    return Report(table=table, picture=picture if draw is not None else None, is_new=True)
+    return Report(table=table, picture=picture if draw is not None else None)
 
 
 def render_table(search: Search) -> str:

@@ -18,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 
+from fogbank.ops.instance_types import hosting_type, training_type
 from fogbank.ops.spec_function import Function
 from fogbank.ops.spec_scaling import Scaling
 from fogbank.ops.spec_section import (
@@ -67,9 +68,6 @@ def _regex(text: str) -> str:
     return text
 
 
-InstanceType = Annotated[str, StringConstraints(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9-]+$")]
-
-
 def _not_empty(value: Any) -> Any:
     """`function:` and nothing behind it would be no function, without a word."""
     if value is None:
@@ -101,7 +99,7 @@ class Train(Section):
     """Script to run, relative to `source_dir` where there is one."""
     source_dir: RelativePath | None = None
     """Folder whose files go along; without it the script, and requirements.txt beside it."""
-    instance_type: InstanceType = "ml.m5.xlarge"
+    instance_type: Annotated[str, AfterValidator(training_type)] = "ml.m5.xlarge"
     instance_count: Annotated[int, Field(ge=1, le=100)] = 1
     volume_size_gb: Annotated[int, Field(ge=1, le=16384)] = 30
     max_runtime_s: Annotated[int, Field(ge=1, le=432_000)] = 86_400
@@ -135,7 +133,7 @@ class Endpoint(Section):
     `output_fn`; relative to `source_dir` where there is one."""
     source_dir: RelativePath | None = None
     """Folder whose files go along; without it the module, and requirements.txt beside it."""
-    instance_type: InstanceType = "ml.m5.large"
+    instance_type: Annotated[str, AfterValidator(hosting_type)] = "ml.m5.large"
     instance_count: Annotated[int, Field(ge=1, le=100)] = 1
     """How many serve at first; with `scaling`, how many is up to the load."""
     scaling: Scaling | None = None

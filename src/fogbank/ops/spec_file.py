@@ -172,7 +172,6 @@ def _message(detail: Mapping[str, Any], key: Key, section: type[Section]) -> str
 def _form(key: Key, detail: Mapping[str, Any]) -> str:
     forms = {
         "project": "of 1 to 27 lower-case letters, digits and hyphens, such as dog-breeds",
-        "instance_type": "of a SageMaker instance type, such as ml.m5.xlarge",
     }
     return forms.get(str(key[-1]), str(detail["ctx"]["pattern"]))
 

@@ -66,20 +66,18 @@ def read_tuned(folder: Path) -> Tuned | None:
         return None
 
 
-def write_tuned(folder: Path, tuned: Tuned) -> bool:
-    """Write the file, unless it says the same already; returns whether it was written.
+def write_tuned(folder: Path, tuned: Tuned) -> None:
+    """Write the file, unless it says the same already.
 
     Raises WorldError where it cannot be written.
     """
     path = folder / FILE_NAME
     text = render(tuned)
     try:
-        if path.exists() and path.read_text("utf-8") == text:
-            return False
-        path.write_text(text, "utf-8")
+        if not path.exists() or path.read_text("utf-8") != text:
+            path.write_text(text, "utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise WorldError(f"{path} cannot be written: {error}") from error
-    return True
 
 
 def render(tuned: Tuned) -> str:

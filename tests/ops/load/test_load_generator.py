@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable, Iterator
 
 import pytest
 
@@ -24,7 +25,7 @@ class Server:
         await self.clock.sleep(self.answer_s)
         return OK
 
-    async def run(self, times_s: list[float], *, max_outstanding: int = 100) -> None:
+    async def run(self, times_s: Iterable[float], *, max_outstanding: int = 100) -> None:
         task = asyncio.create_task(
             generate(
                 times_s,
@@ -65,6 +66,19 @@ async def test_a_late_start_counts_as_waiting() -> None:
     (sample,) = server.samples
     assert sample.service_s == pytest.approx(1)
     assert sample.latency_s == pytest.approx(4)
+
+
+async def test_who_is_late_lets_those_leave_that_are_due() -> None:
+    server = Server(answer_s=1)
+    num_left: list[int] = []
+
+    def all_at_once() -> Iterator[float]:
+        for _ in range(4):
+            num_left.append(len(server.asked_s))
+            yield 0.0
+
+    await server.run(all_at_once())
+    assert num_left == [0, 0, 1, 2]
 
 
 async def test_too_many_at_once_are_not_sent_and_say_so() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fogbank.ops.load.generator import NOT_SENT, OK, Sample
@@ -111,7 +111,6 @@ def test_a_sender_that_is_late_says_so() -> None:
     assert "not be sent" in judge(samples([0.1] * 20, error=NOT_SENT), 100, 500).too_much
 
 
-@settings(deadline=None)
 @given(st.floats(0.2, 1000), st.floats(0.3, 1000), st.floats(1, 2000))
 def test_the_search_ends_near_what_is_sustained(
     first_per_s: float, share: float, max_per_s: float

@@ -1,5 +1,6 @@
 """The alias: what callers name. It points to a published version, which never changes; new code is
-published as a new version, and the alias goes on to it.
+published as a new version, and the alias goes on to it. A few versions before it are kept, so that
+callers can be led back at once; older ones are deleted.
 """
 
 from __future__ import annotations
@@ -11,6 +12,9 @@ from fogbank.ops.kinds import function
 from fogbank.ops.names import ALIAS
 from fogbank.ops.step import Step
 from fogbank.ops.world import World
+
+NUM_KEPT = 3
+"""Versions that stay besides the one that the alias points to."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +55,7 @@ def diff(desired: Desired, found: function.Found | None) -> list[Step]:
             verb="update",
             name=desired.name,
             message=f"publish a new version of {name} as {desired.name}",
-            reason=f"the {' and '.join(differing)} of version {found.version} differ",
+            reason=f"version {found.version} differs in {' and '.join(differing)}",
             request=request,
         )
     ]
@@ -74,3 +78,20 @@ def apply(world: World, step: Step) -> None:
         if error_code(error) != "ResourceConflictException":
             raise
         client.update_alias(FunctionName=name, Name=step.name, FunctionVersion=number)
+    _delete_old_versions(world, name, int(number))
+
+
+def _delete_old_versions(world: World, name: str, live: int) -> None:
+    from botocore.exceptions import ClientError
+
+    client = world.aws.lambda_
+    pages = client.get_paginator("list_versions_by_function").paginate(FunctionName=name)
+    numbers = [item["Version"] for page in pages for item in page["Versions"]]
+    others = sorted({int(number) for number in numbers if number != "$LATEST"} - {live})
+    for number in others[:-NUM_KEPT]:
+        try:
+            client.delete_function(FunctionName=name, Qualifier=str(number))
+        except ClientError as error:
+            # An alias that somebody else has made points to it (API reference, DeleteFunction).
+            if error_code(error) != "ResourceConflictException":
+                raise

@@ -17,7 +17,7 @@ from fogbank.ops.kinds import front_role
 from fogbank.ops.kinds.code import members_of
 from fogbank.ops.names import PROJECT_TAG, Names
 from fogbank.ops.spec_function import Function
-from fogbank.ops.step import Step
+from fogbank.ops.step import Step, Verb
 from fogbank.ops.survey import Code, CodeFile, read_members
 from fogbank.ops.world import CloudFailure, World
 
@@ -131,7 +131,7 @@ def diff(desired: Desired, found: Found | None) -> list[Step]:
         ]
     differing = differences(desired, found)
     if differing:
-        return [_step(desired, "update", "update", f"its {' and '.join(differing)} differ")]
+        return [_step(desired, "update", "update", f"it differs in {' and '.join(differing)}")]
     if found.is_passing:
         return [_step(desired, "wait", "wait for", "it is being made ready")]
     if found.update_status == "Failed":
@@ -139,7 +139,7 @@ def diff(desired: Desired, found: Found | None) -> list[Step]:
     return []
 
 
-def _step(desired: Desired, verb: Any, words: str, reason: str) -> Step:
+def _step(desired: Desired, verb: Verb, words: str, reason: str) -> Step:
     return Step(
         kind="function",
         verb=verb,
@@ -230,7 +230,7 @@ def _update(world: World, step: Step) -> None:
     """One change after the other: Lambda refuses a second one while the first is on its way."""
     client = world.aws.lambda_
     archive = _zip_of(step)
-    wait_until_ready(world, step.name)
+    _wait_while_passing(world, step.name)  # also one that failed is followed by the next
     client.update_function_code(FunctionName=step.name, ZipFile=archive)
     wait_until_ready(world, step.name)
     client.update_function_configuration(FunctionName=step.name, **step.request["configuration"])
@@ -239,13 +239,18 @@ def _update(world: World, step: Step) -> None:
 
 def wait_until_ready(world: World, name: str, qualifier: str | None = None) -> None:
     """Raises CloudFailure where the function cannot be made ready."""
+    found = _wait_while_passing(world, name, qualifier)
+    if found.state == "Failed" or found.update_status == "Failed":
+        raise CloudFailure(f"the function {name} cannot be made ready: {found.reason}")
+
+
+def _wait_while_passing(world: World, name: str, qualifier: str | None = None) -> Found:
+    """The function when nothing is on its way any more, well or not."""
     while True:
         found = observe(world.aws, name, qualifier)
         if found is None:
             raise CloudFailure(f"the function {name} went away while it was being made ready")
-        if found.state == "Failed" or found.update_status == "Failed":
-            raise CloudFailure(f"the function {name} cannot be made ready: {found.reason}")
         if not found.is_passing:
-            return
+            return found
         world.progress.status(found.state)
         world.pause(POLL_S)

@@ -77,7 +77,7 @@ def diff(desired: Desired, found: Found | None) -> list[Step]:
             verb="update" if found else "create",
             name=desired.name,
             message=f"{'configure' if found else 'create'} the log group {desired.name}",
-            reason=f"its {' and '.join(differing)} differ" if found else "it does not exist",
+            reason=f"it differs in {' and '.join(differing)}" if found else "it does not exist",
             request={
                 "arn": desired.arn,
                 "project": desired.project,

@@ -67,13 +67,13 @@ def diff(desired: Desired, found: Found | None, *, alias_moves: bool) -> list[St
             _put(desired, f"{found.requested} are provisioned"),
             _wait(desired, "they are being started"),
         ]
-    if alias_moves:
-        return [_wait(desired, "those of the new version are being started")]
     if found.status == "FAILED":
         return [
             _put(desired, f"they could not be started: {found.reason}"),
             _wait(desired, "they are being started"),
         ]
+    if alias_moves:
+        return [_wait(desired, "those of the new version are being started")]
     if found.status == "IN_PROGRESS":
         return [_wait(desired, "they are being started")]
     return []
@@ -101,7 +101,7 @@ def _wait(desired: Desired, reason: str) -> Step:
         kind="provisioned-concurrency",
         verb="wait",
         name=desired.function,
-        message=f"wait until {desired.executions} environments of {desired.function} are ready",
+        message=f"wait until {desired.function} has {desired.executions} environments ready",
         reason=reason,
         if_interrupted="the environments go on starting in the cloud",
     )

@@ -233,7 +233,7 @@ def diff(desired: Desired, found: Found | None) -> list[Step]:
             verb="update",
             name=desired.name,
             message=f"update the role {desired.name}",
-            reason=f"its {' and '.join(differing)} differ",
+            reason=f"it differs in {' and '.join(differing)}",
             request=request,
         )
     ]

@@ -13,16 +13,19 @@ from typing import Any
 from fogbank.aws import Aws, existing
 from fogbank.ops.kinds.endpoint_config import VARIANT
 from fogbank.ops.names import PROJECT_TAG, Names
+from fogbank.ops.scalable_variant import DIMENSION, NAMESPACE, resource_id, variant_key
+from fogbank.ops.scaling_pause import before_pause, end_pause
 from fogbank.ops.spec_scaling import Scaling, Schedule
 from fogbank.ops.step import Step
 from fogbank.ops.world import World
 
-NAMESPACE = "sagemaker"
-DIMENSION = "sagemaker:variant:DesiredInstanceCount"
 DEFAULT_COOLDOWN_S = 300
 """Of SageMaker variants, where a policy does not say (user guide, target tracking)."""
 
 POLICY_NAME = "SageMakerEndpointInvocationScalingPolicy"
+
+END_PAUSE = "end_pause"
+"""The operation of a step that is two calls, see `ops.scaling_pause`."""
 
 _CPU = "CPUUtilization"
 _PREDEFINED = {
@@ -53,6 +56,11 @@ class Found:
     schedule: Mapping[str, Mapping[str, Any]]
     suspended: tuple[str, ...] = ()
     """What of it is switched off for now: DynamicScalingOutSuspended ..."""
+    before_pause: tuple[str, ...] | None = None
+    """What of it was switched off before `fogbank scale measure` suspended the rest; None where it
+    has not, or has ended that."""
+    target_arn: str = ""
+    """Of the scalable target."""
     instance_type: str = ""
     """Of the variant that is scaled."""
 
@@ -73,10 +81,6 @@ class Found:
             name = str(self.config.get("CustomizedMetricSpecification", {}).get("MetricName"))
             return "cpu" if name == _CPU else name
         return next((name for name, type_ in _PREDEFINED.items() if type_ == kind), kind)
-
-
-def resource_id(endpoint: str) -> str:
-    return f"endpoint/{endpoint}/variant/{VARIANT}"
 
 
 def desired(scaling: Scaling, target: float, names: Names) -> Desired:
@@ -135,6 +139,7 @@ def observe(aws: Aws, endpoint: str) -> Found | None:
         **key, ResourceId=resource_id(endpoint), PolicyNames=[POLICY_NAME]
     )["ScalingPolicies"]
     actions = client.describe_scheduled_actions(**key, ResourceId=resource_id(endpoint))
+    tags = client.list_tags_for_resource(ResourceARN=target["ScalableTargetARN"])["Tags"]
     return Found(
         endpoint=endpoint,
         minimum=target["MinCapacity"],
@@ -149,6 +154,8 @@ def observe(aws: Aws, endpoint: str) -> Found | None:
             for action in actions["ScheduledActions"]
         },
         suspended=tuple(name for name, on in target.get("SuspendedState", {}).items() if on),
+        before_pause=before_pause(tags),
+        target_arn=target["ScalableTargetARN"],
         instance_type=_instance_type(aws, endpoint),
     )
 
@@ -187,20 +194,9 @@ def diff(desired: Desired | None, found: Found | None) -> list[Step]:
                 },
             )
         )
-    if found is not None and found.suspended:
-        steps.append(
-            _step(
-                desired.endpoint,
-                "update",
-                f"let {desired.endpoint} scale again",
-                "its scaling is suspended",
-                {
-                    "operation": "register_scalable_target",
-                    "SuspendedState": dict.fromkeys(found.suspended, False),
-                },
-            )
-        )
-    if found is None or found.config != desired.config:
+    if found is not None:
+        steps += resume(found)
+    if found is None or not _is_as(found.config, desired.config):
         steps.append(
             _step(
                 desired.endpoint,
@@ -218,6 +214,31 @@ def diff(desired: Desired | None, found: Found | None) -> list[Step]:
             )
         )
     return steps + _schedule_steps(desired, {} if found is None else found.schedule)
+
+
+def _is_as(found: Mapping[str, Any] | None, desired: Mapping[str, Any]) -> bool:
+    """AWS may tell what was not given, such as DisableScaleIn: False."""
+    return found is not None and {k: v for k, v in found.items() if v or k in desired} == desired
+
+
+def resume(found: Found) -> list[Step]:
+    """The steps that end a pause of ours whose process was killed. What somebody else suspended
+    stays suspended."""
+    if found.before_pause is None:
+        return []
+    return [
+        _step(
+            found.endpoint,
+            "update",
+            f"let {found.endpoint} scale again",
+            "`fogbank scale measure` suspended its scaling and was killed",
+            {
+                "operation": END_PAUSE,
+                "target_arn": found.target_arn,
+                "before": list(found.before_pause),
+            },
+        )
+    ]
 
 
 def _schedule_steps(desired: Desired, found: Mapping[str, Mapping[str, Any]]) -> list[Step]:
@@ -274,12 +295,11 @@ def remove(found: Found) -> list[Step]:
 
 
 def apply(world: World, step: Step) -> None:
-    """One call, whose name and parameters the step has."""
+    """The end of a pause, or else one call whose name and parameters the step has."""
     request = dict(step.request)
-    call = getattr(world.aws.client("application-autoscaling"), request.pop("operation"))
-    call(
-        ServiceNamespace=NAMESPACE,
-        ResourceId=resource_id(step.name),
-        ScalableDimension=DIMENSION,
-        **request,
-    )
+    operation = request.pop("operation")
+    if operation == END_PAUSE:
+        end_pause(world.aws, step.name, request["target_arn"], request["before"])
+        return
+    call = getattr(world.aws.client("application-autoscaling"), operation)
+    call(**variant_key(step.name), **request)

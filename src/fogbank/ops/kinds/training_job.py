@@ -1,6 +1,5 @@
 """The training job. Its name carries a hash of data, code and settings: equal input is trained
-once. A job that failed or was stopped cannot be started again on AWS; a next attempt gets the next
-number behind its name.
+once.
 """
 
 from __future__ import annotations
@@ -10,18 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from fogbank.aws import Aws
+from fogbank.aws import Aws, existing
+from fogbank.ops import attempts
 from fogbank.ops.container_log import TRAINING_JOBS, ContainerLog
 from fogbank.ops.image_uris import training_image
 from fogbank.ops.kinds import code, data
-from fogbank.ops.names import (
-    PROJECT_TAG,
-    Names,
-    attempt_of,
-    fingerprint,
-    next_attempt,
-    split_s3_uri,
-)
+from fogbank.ops.names import Names, fingerprint, split_s3_uri
 from fogbank.ops.spec import Spec, Train
 from fogbank.ops.step import Step
 from fogbank.ops.survey import Survey
@@ -30,7 +23,13 @@ from fogbank.ops.world import CloudFailure, World
 POLL_S = 1.0
 NUM_LAST_LINES = 15
 
-RUNNING = ("InProgress", "Stopping")
+_WORDS = attempts.Words(
+    kind="training-job",
+    result="model",
+    not_tried="this data, code and settings have not been trained yet",
+    lost="the model of {name} is no longer in S3",
+    going_on="the training job {name} goes on in the cloud",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +60,8 @@ class Found:
     """What the cloud says of a job that completed: several instances trained one model each."""
 
     @property
-    def is_trained(self) -> bool:
+    def has_result(self) -> bool:
+        """Whether its model can be served."""
         return self.status == "Completed" and self.has_model
 
 
@@ -130,18 +130,16 @@ def _distribution(train: Train) -> dict[str, str]:
 
 def observe(aws: Aws, base_name: str) -> list[Found]:
     """All attempts, the first one first."""
-    found: dict[int, Found] = {}
     pages = aws.sagemaker.get_paginator("list_training_jobs").paginate(NameContains=base_name)
-    for page in pages:
-        for job in page["TrainingJobSummaries"]:
-            attempt = attempt_of(base_name, job["TrainingJobName"])
-            if attempt is not None:
-                found[attempt] = observe_one(aws, job["TrainingJobName"])
-    return [found[attempt] for attempt in sorted(found)]
+    names = (job["TrainingJobName"] for page in pages for job in page["TrainingJobSummaries"])
+    found = (observe_one(aws, name) for name in attempts.in_order(base_name, names))
+    return [job for job in found if job is not None]
 
 
-def observe_one(aws: Aws, name: str) -> Found:
-    job = aws.sagemaker.describe_training_job(TrainingJobName=name)
+def observe_one(aws: Aws, name: str) -> Found | None:
+    job = existing(aws.sagemaker.describe_training_job, TrainingJobName=name)
+    if job is None:
+        return None
     uri = job["ModelArtifacts"]["S3ModelArtifacts"]
     completed = job["TrainingJobStatus"] == "Completed"
     return Found(
@@ -166,12 +164,7 @@ def _warning(transitions: Sequence[Mapping[str, Any]]) -> str:
 
 def name_of(desired: Desired, found: Sequence[Found]) -> str:
     """The job that holds, or will hold, the model of this input."""
-    if not found:
-        return desired.base_name
-    latest = found[-1]
-    if latest.is_trained or latest.status in RUNNING:
-        return latest.name
-    return next_attempt(desired.base_name, latest.name)
+    return attempts.name_of(desired.base_name, found)
 
 
 def model_uri(desired: Desired, name: str) -> str:
@@ -181,91 +174,44 @@ def model_uri(desired: Desired, name: str) -> str:
 
 
 def diff(desired: Desired, found: Sequence[Found]) -> list[Step]:
-    name = name_of(desired, found)
-    latest = found[-1] if found else None
-    if latest is not None and latest.is_trained:
-        return []
-    resources = desired.request["ResourceConfig"]
-    wait = Step(
-        kind="training-job",
-        verb="wait",
-        name=name,
-        message=f"wait for the training job {name}",
-        reason="its model is needed"
-        if latest is None or latest.name != name
-        else f"it is {latest.status}",
-        if_interrupted=f"the training job {name} goes on in the cloud",
-    )
-    if latest is not None and latest.name == name:
-        return [wait]
-    create = Step(
-        kind="training-job",
-        verb="create",
-        name=name,
-        message=(
-            f"start the training job {name} on {resources['InstanceCount']} x "
-            f"{resources['InstanceType']}"
-        ),
-        reason="; ".join(filter(None, (_reason(latest), desired.origin))),
-        request={
-            "TrainingJobName": name,
-            **desired.request,
-            "HyperParameters": {
-                **desired.request["HyperParameters"],
-                "sagemaker_job_name": json.dumps(name),
+    def start(name: str, reason: str) -> Step:
+        resources = desired.request["ResourceConfig"]
+        return Step(
+            kind="training-job",
+            verb="create",
+            name=name,
+            message=(
+                f"start the training job {name} on {resources['InstanceCount']} x "
+                f"{resources['InstanceType']}"
+            ),
+            reason="; ".join(filter(None, (reason, desired.origin))),
+            request={
+                "TrainingJobName": name,
+                **desired.request,
+                "HyperParameters": {
+                    **desired.request["HyperParameters"],
+                    "sagemaker_job_name": json.dumps(name),
+                },
             },
-        },
-    )
-    return [create, wait]
+        )
 
-
-def _reason(latest: Found | None) -> str:
-    if latest is None:
-        return "this data, code and settings have not been trained yet"
-    if latest.status == "Completed":
-        return f"the model of {latest.name} is no longer in S3"
-    if latest.status == "Stopped":
-        return f"{latest.name} was stopped"
-    return f"{latest.name} failed: {latest.reason.splitlines()[0] if latest.reason else 'unknown'}"
+    return attempts.diff(_WORDS, desired.base_name, found, start)
 
 
 def remove(name: str) -> list[Step]:
-    """AWS keeps training jobs for ever; one that runs is stopped."""
-    return [
-        Step(
-            kind="training-job",
-            verb="stop",
-            name=name,
-            message=f"stop the training job {name}",
-            reason=f"it carries the tag {PROJECT_TAG} and runs",
-            if_interrupted=f"the training job {name} is being stopped",
-        )
-    ]
+    return [attempts.stop(_WORDS, name)]
 
 
 def apply(world: World, step: Step) -> None:
     match step.verb:
         case "create":
-            _create(world, step)
+            attempts.create(world.aws.sagemaker.create_training_job, step.request)
         case "wait":
             _wait(world, step.name)
         case "stop":
             _stop(world, step.name)
         case _:
             raise AssertionError(f"no way to {step.verb} a training job")
-
-
-def _create(world: World, step: Step) -> None:
-    from botocore.exceptions import ClientError
-
-    from fogbank.aws import error_code
-
-    try:
-        world.aws.sagemaker.create_training_job(**step.request)
-    except ClientError as error:
-        # An answer that got lost, and the retry of the request.
-        if error_code(error) != "ResourceInUse":
-            raise
 
 
 def _wait(world: World, name: str) -> None:
@@ -313,18 +259,10 @@ def failure(what: str, reason: str, last_lines: Sequence[str], advice: str) -> s
 
 
 def _stop(world: World, name: str) -> None:
-    from botocore.exceptions import ClientError
-
-    from fogbank.aws import error_message
-
-    try:
-        world.aws.sagemaker.stop_training_job(TrainingJobName=name)
-    except ClientError as error:
-        if "status" not in error_message(error):  # it has ended in the meantime
-            raise
+    attempts.ask_to_stop(world.aws.sagemaker.stop_training_job, TrainingJobName=name)
     while True:
         job = world.aws.sagemaker.describe_training_job(TrainingJobName=name)
         world.progress.status(job["SecondaryStatus"])
-        if job["TrainingJobStatus"] not in RUNNING:
+        if job["TrainingJobStatus"] not in attempts.RUNNING:
             return
         world.pause(POLL_S)

@@ -1,6 +1,5 @@
 """The tuning job: training jobs that differ in some hyperparameters, to find the best ones. Its
-name carries a hash of data, code, settings and ranges: equal input is searched once. As with
-training jobs, a next attempt gets the next number behind its name.
+name carries a hash of data, code, settings and ranges: equal input is searched once.
 """
 
 from __future__ import annotations
@@ -10,9 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from fogbank.aws import Aws
+from fogbank.ops import attempts
 from fogbank.ops.container_log import TRAINING_JOBS
 from fogbank.ops.kinds import training_job
-from fogbank.ops.names import PROJECT_TAG, Names, attempt_of, next_attempt
+from fogbank.ops.names import Names
 from fogbank.ops.read_search import read_search
 from fogbank.ops.search import Search, shown_number
 from fogbank.ops.spec import Spec
@@ -23,6 +23,17 @@ from fogbank.ops.tuning_request import tuning_fingerprint, tuning_request
 from fogbank.ops.world import CloudFailure, World
 
 POLL_S = 1.0
+
+_WORDS = attempts.Words(
+    kind="tuning-job",
+    result="result",
+    not_tried="this data, code, settings and ranges have not been searched yet",
+    lost="{name} has found nothing",
+    going_on=(
+        "the tuning job {name} goes on in the cloud (`fogbank tune --stop` ends it and keeps the "
+        "best of what it has found)"
+    ),
+)
 
 Found = Search
 
@@ -47,101 +58,52 @@ def desired(
 
 def observe(aws: Aws, base_name: str) -> list[Found]:
     """All attempts, the first one first."""
-    found: dict[int, Found] = {}
     pages = aws.sagemaker.get_paginator("list_hyper_parameter_tuning_jobs").paginate(
         NameContains=base_name
     )
-    for page in pages:
-        for job in page["HyperParameterTuningJobSummaries"]:
-            name = job["HyperParameterTuningJobName"]
-            attempt = attempt_of(base_name, name)
-            if attempt is not None:
-                found[attempt] = read_search(aws, name)
-    return [found[attempt] for attempt in sorted(found)]
-
-
-def is_searched(found: Found) -> bool:
-    """Whether it came to its end and found something."""
-    return found.status == "Completed" and found.best is not None
-
-
-def name_of(desired: Desired, found: Sequence[Found]) -> str:
-    """The tuning job that holds, or will hold, the result for this input."""
-    if not found:
-        return desired.base_name
-    latest = found[-1]
-    if is_searched(latest) or latest.is_running:
-        return latest.name
-    return next_attempt(desired.base_name, latest.name)
+    names = (
+        job["HyperParameterTuningJobName"]
+        for page in pages
+        for job in page["HyperParameterTuningJobSummaries"]
+    )
+    return [read_search(aws, name) for name in attempts.in_order(base_name, names)]
 
 
 def diff(desired: Desired, found: Sequence[Found]) -> list[Step]:
-    name = name_of(desired, found)
-    latest = found[-1] if found else None
-    if latest is not None and is_searched(latest):
-        return []
-    wait = Step(
-        kind="tuning-job",
-        verb="wait",
-        name=name,
-        message=f"wait for the tuning job {name}",
-        reason="its result is needed"
-        if latest is None or latest.name != name
-        else f"it is {latest.status}",
-        if_interrupted=(
-            f"the tuning job {name} goes on in the cloud (`fogbank tune --stop` ends it and keeps "
-            "the best of what it has found)"
-        ),
-    )
-    if latest is not None and latest.name == name:
-        return [wait]
-    config = desired.request["HyperParameterTuningJobConfig"]
-    limits = config["ResourceLimits"]
-    number = limits.get("MaxNumberOfTrainingJobs", "every combination of values in")
-    create = Step(
-        kind="tuning-job",
-        verb="create",
-        name=name,
-        message=(
-            f"start the tuning job {name}: {config['Strategy']} search, {number} training jobs, "
-            f"{limits['MaxParallelTrainingJobs']} at a time"
-        ),
-        reason=_reason(latest),
-        request={"HyperParameterTuningJobName": name, **desired.request},
-    )
-    return [create, wait]
+    def start(name: str, reason: str) -> Step:
+        config = desired.request["HyperParameterTuningJobConfig"]
+        limits = config["ResourceLimits"]
+        number = limits.get("MaxNumberOfTrainingJobs", "every combination of values in")
+        return Step(
+            kind="tuning-job",
+            verb="create",
+            name=name,
+            message=(
+                f"start the tuning job {name}: {config['Strategy']} search, {number} training "
+                f"jobs, {limits['MaxParallelTrainingJobs']} at a time"
+            ),
+            reason=reason,
+            request={"HyperParameterTuningJobName": name, **desired.request},
+        )
 
-
-def _reason(latest: Found | None) -> str:
-    if latest is None:
-        return "this data, code, settings and ranges have not been searched yet"
-    if latest.status == "Completed":
-        return f"{latest.name} has found nothing"
-    if latest.status == "Stopped":
-        return f"{latest.name} was stopped"
-    return f"{latest.name} failed: {latest.reason.splitlines()[0] if latest.reason else 'unknown'}"
+    return attempts.diff(_WORDS, desired.base_name, found, start)
 
 
 def remove(name: str) -> list[Step]:
-    """It stays on record as training jobs do; one that runs is stopped, with its trials."""
-    return [stop(name, f"it carries the tag {PROJECT_TAG} and runs")]
+    """Its trials are stopped with it."""
+    return [attempts.stop(_WORDS, name)]
 
 
-def stop(name: str, reason: str) -> Step:
-    return Step(
-        kind="tuning-job",
-        verb="stop",
-        name=name,
-        message=f"stop the tuning job {name}",
-        reason=reason,
-        if_interrupted=f"the tuning job {name} is being stopped",
-    )
+def stop(name: str) -> list[Step]:
+    """End it early; what it has found stays."""
+    return [attempts.stop(_WORDS, name, "asked for with --stop")]
 
 
 def apply(world: World, step: Step) -> None:
     match step.verb:
         case "create":
-            _create(world, step)
+            create = world.aws.sagemaker.create_hyper_parameter_tuning_job
+            attempts.create(create, step.request)
         case "wait":
             _wait(world, step.name)
         case "stop":
@@ -150,24 +112,11 @@ def apply(world: World, step: Step) -> None:
             raise AssertionError(f"no way to {step.verb} a tuning job")
 
 
-def _create(world: World, step: Step) -> None:
-    from botocore.exceptions import ClientError
-
-    from fogbank.aws import error_code
-
-    try:
-        world.aws.sagemaker.create_hyper_parameter_tuning_job(**step.request)
-    except ClientError as error:
-        # An answer that got lost, and the retry of the request.
-        if error_code(error) != "ResourceInUse":
-            raise
-
-
 def _wait(world: World, name: str) -> None:
     """Returns when the job is Completed with a result. Raises CloudFailure when it ends
     otherwise."""
     found = _watched(world, name)
-    if is_searched(found):
+    if found.has_result:
         return
     if found.status == "Stopped":
         raise CloudFailure(
@@ -226,13 +175,6 @@ def describe(found: Found) -> str:
 
 
 def _stop(world: World, name: str) -> None:
-    from botocore.exceptions import ClientError
-
-    from fogbank.aws import error_message
-
-    try:
-        world.aws.sagemaker.stop_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)
-    except ClientError as error:
-        if "status" not in error_message(error):  # it has ended in the meantime
-            raise
+    stop_job = world.aws.sagemaker.stop_hyper_parameter_tuning_job
+    attempts.ask_to_stop(stop_job, HyperParameterTuningJobName=name)
     _watched(world, name)

@@ -57,7 +57,7 @@ def draw(record: LoadRecord) -> bytes:
 def _dress(axes: Axes) -> None:
     axes.grid(visible=True, color=_GRID, linewidth=0.8)
     axes.set_axisbelow(True)
-    axes.tick_params(colors=_FAINT, labelsize=9)
+    axes.tick_params(which="both", colors=_FAINT, labelsize=9)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     for side in ("left", "bottom"):
@@ -129,8 +129,8 @@ def _known(group: Sequence[Second], name: str) -> Iterator[float]:
 def _spans(record: LoadRecord, side: str) -> list[tuple[float, float]]:
     """From when to when the alarm of that side stood; one that stood at the start began there."""
     spans: list[tuple[float, float]] = []
-    stood = record.looks[0].alarms if record.looks else ()
-    begin_s = 0.0 if any(f"-{side}-" in name for name in stood) else None
+    stood = record.looks[0].alarm_sides if record.looks else ()
+    begin_s = 0.0 if side in stood else None
     for change in record.alarm_changes:
         if change.side != side:
             continue

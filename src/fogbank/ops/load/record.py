@@ -100,6 +100,9 @@ class LoadRecord:
     alarm_changes: Sequence[AlarmChange] = ()
     policy: Policy | None = None
     """None where the endpoint was not scaled."""
+    unseen: Sequence[str] = ()
+    """What could not be looked at meanwhile, and why: instances, alarms or activities may be
+    missing."""
 
     @property
     def cooldowns(self) -> list[Cooldown]:
@@ -108,7 +111,9 @@ class LoadRecord:
             return []
         found, before = [], self.looks[0].desired if self.looks else 0
         for activity in self.activities:
-            if activity.ended_s is None or activity.status != "Successful":
+            if activity.count is None or activity.ended_s is None:
+                continue
+            if activity.status != "Successful":
                 continue
             grew, before = activity.count > before, activity.count
             length_s = self.policy.out_cooldown_s if grew else self.policy.in_cooldown_s
@@ -131,10 +136,10 @@ class LoadRecord:
         return self.errors.get(NOT_SENT, 0)
 
     @property
-    def instances(self) -> tuple[int, int]:
-        """(fewest, most) that served."""
-        serving = [look.serving for look in self.looks] or [0]
-        return min(serving), max(serving)
+    def instances(self) -> tuple[int, int] | None:
+        """(fewest, most) that served; None where nobody could look."""
+        serving = [look.serving for look in self.looks]
+        return (min(serving), max(serving)) if serving else None
 
     def to_json(self) -> dict[str, Any]:
         """Everything but the single requests: those are gathered by the second."""
@@ -150,7 +155,9 @@ class LoadRecord:
             else 0.0,
             "errors": self.errors,
             "latency": asdict(self.latency),
-            "instances": {"fewest": self.instances[0], "most": self.instances[1]},
+            "instances": dict(zip(("fewest", "most"), self.instances, strict=True))
+            if self.instances
+            else None,
             "machine": {"platform": platform.platform(), "python": platform.python_version()},
             "fogbank": version("fogbank"),
             "seconds": [asdict(second) for second in seconds(self.samples)],
@@ -159,6 +166,7 @@ class LoadRecord:
             "alarm_changes": [asdict(change) for change in self.alarm_changes],
             "policy": asdict(self.policy) if self.policy else None,
             "cooldowns": [asdict(cooldown) for cooldown in self.cooldowns],
+            "unseen": list(self.unseen),
         }
 
     def write(self, path: Path) -> None:
