@@ -97,3 +97,24 @@ def test_tuning(client: Client) -> None:
     assert all(0.01 <= trial["lr"] <= 0.1 for trial in trials)
     # The SDK writes categories as JSON, and shows them so.
     assert {trial["batch-size"] for trial in trials} <= {'"32"', '"64"'}
+
+
+def test_searches_that_build_on_each_other(client: Client) -> None:
+    told = client("v2_searches.py", "source", "pictures")
+    searches = told["searches"]
+    assert {name: (one["status"], one["num_trials"]) for name, one in searches.items()} == {
+        "parent": ("Completed", 2),
+        "identical": ("Completed", 2),
+        "transfer": ("Completed", 2),
+        "several": ("Completed", 4),
+        "hyperband": ("Completed", 3),
+    }
+    assert searches["parent"]["tags"] == [{"Key": "team", "Value": "dogs"}]
+    assert searches["identical"]["overall_best_of"] in ("searches-parent", "searches-identical")
+    assert searches["transfer"]["overall_best_of"] is None
+    assert searches["several"]["definition"] in ("low", "high")
+    assert told["best_estimator"] == searches["several"]["best"]
+    low, high = told["rates"]["low"], told["rates"]["high"]
+    assert (len(low), len(high)) == (2, 2)
+    assert all(0.01 <= rate <= 0.02 for rate in low)
+    assert all(0.2 <= rate <= 0.3 for rate in high)

@@ -107,8 +107,12 @@ def test_from_pictures_to_a_prediction_and_back_to_nothing(person: Person) -> No
 
 @pytest.mark.slow
 def test_ctrl_c_leaves_the_job_running_and_says_how_to_go_on(person: Person) -> None:
-    person.types("fogbank init pause --sample digits")
+    person.types("fogbank init pause")
     project = person.folder / "pause"
+    for split in ("train", "valid", "test"):
+        folder = project / "data" / split / "dog"
+        folder.mkdir(parents=True)
+        (folder / "1.png").touch()  # nobody looks at it
     train = project / "train.py"
     train.write_text("import time\nprint('begun', flush=True)\nwhile True: time.sleep(0.1)\n")
     running = subprocess.Popen(

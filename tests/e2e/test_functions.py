@@ -214,6 +214,25 @@ def _five(lines: list[str]) -> list[str] | None:
     return lines if len(lines) == 5 else None
 
 
+@pytest.mark.docs
+def test_ten_requests_a_second_for_each_execution(functions: Functions) -> None:
+    """However short they are: one after the other they are throttled, with one execution free."""
+    functions.create("short", "def handler(e, c): return e")
+    functions.call("short")
+    functions.client.put_function_concurrency(FunctionName="short", ReservedConcurrentExecutions=1)
+    num_answered = 0
+    with pytest.raises(ClientError) as caught:
+        for number in range(1000):
+            functions.call("short", number)
+            num_answered += 1
+    assert num_answered >= 10, "the bucket was full"
+    refused: dict[str, Any] = dict(caught.value.response)
+    assert refused["Reason"] == "ReservedFunctionInvocationRateLimitExceeded"
+    assert refused["ResponseMetadata"]["HTTPStatusCode"] == 429
+    functions.client.delete_function(FunctionName="short")
+    until(lambda: not functions.folders, "the environment to go")
+
+
 def test_kill_9_of_the_server_in_the_middle_of_calls(functions: Functions) -> None:
     """The caller's connection breaks; nothing is left running; what was queued goes on, and what
     was provisioned comes back."""

@@ -1,6 +1,6 @@
 """kill -9 of the server, at bad moments. What was acknowledged is there after the next start.
 
-Each test has a cloud of its own, that starts again on the same folder and port.
+One cloud dies in every test, and starts again on the same folder and port; buckets are the tests'.
 """
 
 from __future__ import annotations
@@ -22,13 +22,19 @@ from e2e.waiting import until
 from fogbank.testing.cloud import RunningCloud
 
 
-@pytest.fixture
-def own(tmp_path: Path) -> Iterator[Account]:
-    running = RunningCloud(tmp_path / "home").start()
+@pytest.fixture(scope="module")
+def mortal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCloud]:
+    running = RunningCloud(tmp_path_factory.mktemp("mortal")).start()
     try:
-        yield Account(running, "own-bucket")
+        yield running
     finally:
         assert running.stop() == 0
+
+
+@pytest.fixture
+def own(mortal: RunningCloud, request: pytest.FixtureRequest) -> Account:
+    """With a bucket of the test's name."""
+    return Account(mortal, request.node.name.replace("_", "-"))
 
 
 def instances(home: Path) -> dict[int, str]:
@@ -103,17 +109,21 @@ def test_during_one_large_upload(own: Account) -> None:
     own.put("large", "the one before")
     url = own.s3.generate_presigned_url("put_object", {"Bucket": own.bucket, "Key": "large"})
     objects = own.cloud.home / "s3"
+    before_bytes = _size_bytes(objects)
     with closing(HTTPConnection("127.0.0.1", own.cloud.port, timeout=30)) as connection:
         connection.putrequest("PUT", url.removeprefix(own.cloud.url))
         connection.putheader("content-length", str(20 << 20))
         connection.endheaders()
         connection.send(content(1, 10 << 20))
         # Not quite all of it: the last piece waits in memory for more.
-        until(lambda: _size_bytes(objects) >= 9 << 20, "almost half the object on the disk")
+        until(
+            lambda: _size_bytes(objects) >= before_bytes + (9 << 20),
+            "almost half the object on the disk",
+        )
         own.cloud.kill()
     own.cloud.start()
     assert own.get("large") == b"the one before"
-    assert _size_bytes(objects) == len(b"the one before"), "nothing is left of the other half"
+    assert _size_bytes(objects) == before_bytes, "nothing is left of the other half"
 
 
 def _size_bytes(folder: Path) -> int:
@@ -222,6 +232,7 @@ def test_while_an_endpoint_is_created(own: Account) -> None:
     own.cloud.start()
     own.in_service("early")
     assert own.invoke("early")["model"] == "early"
+    own.delete_endpoint("early")
 
 
 def test_identities_survive(own: Account) -> None:

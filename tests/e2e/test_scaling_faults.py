@@ -154,6 +154,18 @@ def shared(account: Account, tmp_path_factory: pytest.TempPathFactory) -> Scaled
     return Scaled(account, "moody", tmp_path_factory.mktemp("mood") / "mood")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def hanging(account: Account, tmp_path_factory: pytest.TempPathFactory) -> tuple[Scaled, str]:
+    """An endpoint of two instances, and the one of them that hangs. Made before all others: the
+    three health checks that fail take 20 s, in which the other tests run."""
+    hanging = Scaled(account, "hanging", tmp_path_factory.mktemp("mood") / "mood")
+    hung = hanging.invoke()
+    hanging.bound(2)
+    hanging.has(2)
+    signal_all(hung, signal.SIGSTOP)
+    return hanging, hung
+
+
 @pytest.fixture
 def scaled(shared: Scaled) -> Scaled:
     """One instance, and well."""
@@ -232,21 +244,6 @@ def test_scaling_in_waits_for_the_requests_in_flight(scaled: Scaled) -> None:
 
 
 @pytest.mark.slow
-def test_a_replica_that_hangs_is_replaced(scaled: Scaled) -> None:
-    hung = scaled.invoke()
-    scaled.bound(2)
-    scaled.has(2)
-    signal_all(hung, signal.SIGSTOP)
-    until(lambda: not processes(hung), "the hung replica to go")
-    scaled.has(2)
-    instances = until(
-        lambda: found if len(found := {scaled.invoke() for _ in range(20)}) == 2 else None,
-        "both to answer",
-    )
-    assert hung not in instances
-
-
-@pytest.mark.slow
 @pytest.mark.observed
 def test_an_endpoint_that_is_deleted_while_it_is_scaled(account: Account, tmp_path: Path) -> None:
     doomed = Scaled(account, "doomed", tmp_path / "mood")
@@ -276,3 +273,15 @@ def test_an_endpoint_that_is_deleted_while_it_is_scaled(account: Account, tmp_pa
         lambda: all(each["StatusCode"] != "InProgress" for each in doomed.activities()),
         "every activity to end",
     )
+
+
+@pytest.mark.slow
+def test_a_replica_that_hangs_is_replaced(hanging: tuple[Scaled, str]) -> None:
+    scaled, hung = hanging
+    until(lambda: not processes(hung), "the hung replica to go")
+    scaled.has(2)
+    instances = until(
+        lambda: found if len(found := {scaled.invoke() for _ in range(20)}) == 2 else None,
+        "both to answer",
+    )
+    assert hung not in instances

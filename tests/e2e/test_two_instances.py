@@ -18,6 +18,9 @@ pytestmark = pytest.mark.slow
 
 TWO = {"InstanceType": "ml.m5.large", "InstanceCount": 2, "VolumeSizeInGB": 1}
 DISTRIBUTED = {"sagemaker_torch_distributed_enabled": True}
+SMDDP = {"sagemaker_distributed_dataparallel_enabled": True}
+PYTORCH_DDP = {"sagemaker_pytorch_ddp_enabled": True}
+MPI = {"sagemaker_mpi_enabled": True, "sagemaker_mpi_num_of_processes_per_host": 1}
 
 SUM = """
 import argparse, json, os, pathlib, time
@@ -50,15 +53,6 @@ value = torch.tensor([dist.get_rank() + 1])
 dist.all_reduce(value)
 print(f"sum {int(value)} of {dist.get_world_size()}")
 dist.destroy_process_group()
-"""
-
-COPIES = """
-import os, pathlib, time
-time.sleep(8)
-host = os.environ["SM_CURRENT_HOST"]
-model = pathlib.Path(os.environ["SM_MODEL_DIR"])
-(model / "model.pth").write_bytes(b"the same weights" * 100)
-(model / "card.json").write_text(host)
 """
 
 BROKEN = """
@@ -99,11 +93,12 @@ def last_message(job: Mapping[str, Any]) -> str:
 
 @pytest.mark.docs
 def test_two_jobs_at_once_form_their_own_groups(account: Account) -> None:
-    sums = {"pair-a": 1, "pair-b": 100}
-    for name, mine in sums.items():
-        settings = {**DISTRIBUTED, "mine": mine}
+    """One as torch_distributed, one as smdistributed.dataparallel (and the SDK's pytorchddp)."""
+    pairs = {"pair-a": (1, DISTRIBUTED), "pair-b": (100, SMDDP)}
+    for name, (mine, distribution) in pairs.items():
+        settings = {**distribution, "mine": mine}
         account.train(name, SUM, hyperparameters=settings, ResourceConfig=TWO)
-    for name, mine in sums.items():
+    for name, (mine, _) in pairs.items():
         job = account.job_end(name)
         assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
         said = [line for line in account.job_log(name) if line.startswith("rank ")]
@@ -118,6 +113,9 @@ def test_two_jobs_at_once_form_their_own_groups(account: Account) -> None:
         )["logStreams"]
         hosts = [stream["logStreamName"].partition("/")[2].rpartition("-")[0] for stream in streams]
         assert hosts == ["algo-1", "algo-2"]
+    refused = "AWS refuses smdistributed.dataparallel on ml.m5.large: it supports ml.p3.16xlarge, "
+    told = [name for name in pairs for line in account.job_log(name) if refused in line]
+    assert told == ["pair-b"] * 2, "each instance's log names the types"
 
 
 @pytest.mark.observed
@@ -133,26 +131,19 @@ def test_a_script_forms_its_own_group_of_the_hosts(
     assert account.job_log(name).count(said) == num_instances
 
 
-def test_copies_are_told_and_counted(account: Account) -> None:
-    account.train("copies", COPIES, ResourceConfig=TWO)
-    job = account.job_end("copies")
-    assert job["TrainingJobStatus"] == "Completed"
-    at_start, at_end = warnings(account.job_log("copies"))
-    assert "no distribution in its hyperparameters" in at_start
-    assert "2 of 2 instances trained identical models" in at_end
-    assert "instance-seconds" in at_end
-    assert last_message(job) == f"Training job completed. {at_end}"
-
-
 @pytest.mark.parametrize(
-    ("how", "reason"),
-    [("raises", "ValueError: no pictures of the breed kuvasz"), ("killed", "Signal 9 (SIGKILL)")],
+    ("how", "distribution", "reason"),
+    [
+        ("raises", DISTRIBUTED, "ValueError: no pictures of the breed kuvasz"),
+        ("killed", PYTORCH_DDP, "Signal 9 (SIGKILL)"),
+    ],
+    ids=["raises", "killed"],
 )
 def test_a_rank_that_fails_ends_the_job_with_its_own_reason(
-    account: Account, how: str, reason: str
+    account: Account, how: str, distribution: Mapping[str, Any], reason: str
 ) -> None:
     name = f"rank-{how}"
-    settings = {**DISTRIBUTED, "how": how}
+    settings = {**distribution, "how": how}
     account.train(name, BROKEN, hyperparameters=settings, ResourceConfig=TWO)
     job = account.job_end(name)
     assert job["TrainingJobStatus"] == "Failed"
@@ -161,7 +152,7 @@ def test_a_rank_that_fails_ends_the_job_with_its_own_reason(
 
 
 def test_a_stop_reaches_every_rank(account: Account) -> None:
-    account.train("stop-both", PATIENT, hyperparameters=DISTRIBUTED, ResourceConfig=TWO)
+    account.train("stop-both", PATIENT, hyperparameters=MPI, ResourceConfig=TWO)
     until(
         lambda: {"together 0", "together 1"} <= set(account.job_log("stop-both")),
         "a process group",

@@ -1,4 +1,4 @@
-"""A project as thousands of public ones are (old_style/) tunes, trains on 1 and on 4, and serves.
+"""A project as thousands of public ones are (old_style/) tunes, trains on 1 and on 2, and serves.
 
 It knows nothing of this project, and asks torchvision for the pretrained resnet50; what the cloud's
 folder holds for it here is random.
@@ -197,13 +197,15 @@ def predict(account: Account, body: bytes, content_type: str) -> list[list[float
     return scores
 
 
-def test_four_instances_that_form_no_group_are_told_so(
+def test_two_instances_that_form_no_group_are_told_so(
     account: Account, code: str, tuned: dict[str, Any]
 ) -> None:
-    ended = train(account, code, tuned, 4)
-    log = account.job_log("old-style-4")
-    assert sum(line.startswith("Testing Loss: ") for line in log) == 4
+    ended = train(account, code, tuned, 2)
+    log = account.job_log("old-style-2")
+    assert sum(line.startswith("Testing Loss: ") for line in log) == 2
     at_start, at_end = [line for line in log if "Warning: " in line and "instances" in line]
     assert "no distribution in its hyperparameters" in at_start
-    assert "4 of 4 instances trained identical models" in at_end
-    assert at_end in ended["SecondaryStatusTransitions"][-1]["StatusMessage"]
+    assert "2 of 2 instances trained identical models" in at_end
+    assert "instance-seconds" in at_end
+    message = ended["SecondaryStatusTransitions"][-1]["StatusMessage"]
+    assert message == f"Training job completed. {at_end}"

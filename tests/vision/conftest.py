@@ -7,23 +7,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from vision.pictures import COLOURS, MakePictures, noisy
+from vision.pictures import MakePictures, pictures_in
 
 
 @pytest.fixture
 def make_pictures(tmp_path: Path) -> MakePictures:
     """Writes generated pictures below the test's own folder."""
-
-    def make(name: str, *, each: int, colours: tuple[str, ...] = tuple(COLOURS)) -> Path:
-        folder = tmp_path / name
-        for number, colour in enumerate(colours):
-            (folder / colour).mkdir(parents=True)
-            for index in range(each):
-                seed = 1000 * number + index + 17 * len(name)
-                noisy(COLOURS[colour], seed).save(folder / colour / f"{index:03d}.png")
-        return folder
-
-    return make
+    return pictures_in(tmp_path)
 
 
 @pytest.fixture(scope="session", autouse=True)

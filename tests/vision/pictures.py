@@ -31,3 +31,18 @@ class MakePictures(Protocol):
     def __call__(
         self, name: str, *, each: int, colours: tuple[str, ...] = tuple(COLOURS)
     ) -> Path: ...
+
+
+def pictures_in(parent: Path) -> MakePictures:
+    """Makes the same pictures for the same name, in whatever folder."""
+
+    def make(name: str, *, each: int, colours: tuple[str, ...] = tuple(COLOURS)) -> Path:
+        folder = parent / name
+        for number, colour in enumerate(colours):
+            (folder / colour).mkdir(parents=True)
+            for index in range(each):
+                seed = 1000 * number + index + 17 * len(name)
+                noisy(COLOURS[colour], seed).save(folder / colour / f"{index:03d}.png")
+        return folder
+
+    return make

@@ -149,7 +149,7 @@ def test_decompression_bombs_are_refused_before_they_are_decoded() -> None:
         decode(encoded(photograph(), "PNG"), max_pixels=160 * 120 - 1)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(position=st.integers(0, 10_000), value=st.integers(0, 255), cut=st.integers(1, 10_000))
 def test_damaged_bytes_are_decoded_or_refused_never_anything_else(
     position: int, value: int, cut: int

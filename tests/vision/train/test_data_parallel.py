@@ -22,7 +22,7 @@ from fogbank.vision.errors import SettingError
 from fogbank.vision.train.config import TrainingConfig
 from fogbank.vision.train.ranks import Ranks, joined
 from fogbank.vision.train.run import run
-from vision.pictures import MakePictures
+from vision.pictures import pictures_in
 
 PROGRAM = Path(__file__).with_name("rank_job.py")
 LIMIT_S = 120
@@ -42,19 +42,34 @@ LOSS_TOLERANCE = 2e-4
 network the difference was 2e-7 to 8e-6 where this was written. Log lines have four decimals."""
 
 
-@pytest.fixture
-def folders(tmp_path: Path, make_pictures: MakePictures) -> JobFolders:
+def folders_in(parent: Path) -> JobFolders:
     """33 pictures to train on, so that the last of 5 batches has one picture for two ranks."""
+    make_pictures = pictures_in(parent)
     make_pictures("pool/train", each=11)
     make_pictures("pool/valid", each=3)
     make_pictures("pool/test", each=1, colours=("red",))
     return JobFolders(
-        model=tmp_path / "model",
-        output_data=tmp_path / "output",
+        model=parent / "model",
+        output_data=parent / "output",
         checkpoints=None,
-        channels={"training": tmp_path / "pool"},
+        channels={"training": parent / "pool"},
         num_hosts=1,
     )
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> JobFolders:
+    return folders_in(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def through(tmp_path_factory: pytest.TempPathFactory) -> Pair:
+    """A pair that has trained the same pictures to the end."""
+    folder = tmp_path_factory.mktemp("through")
+    pair = Pair(folder / "pair", folders_in(folder).channels["training"])
+    pair.run(TUNED)
+    assert pair.exit_codes == [0, 0], pair.logs
+    return pair
 
 
 class Pair:
@@ -127,12 +142,9 @@ def assert_alike(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -
 
 
 @pytest.mark.slow
-def test_two_ranks_train_the_model_that_one_trains(folders: JobFolders, tmp_path: Path) -> None:
+def test_two_ranks_train_the_model_that_one_trains(folders: JobFolders, through: Pair) -> None:
     lines: list[str] = []
-    alone = run(TUNED, folders, lines.append)
-    pair = Pair(tmp_path / "pair", folders.channels["training"])
-    pair.run(TUNED)
-    assert pair.exit_codes == [0, 0], pair.logs
+    alone, pair = run(TUNED, folders, lines.append), through
     for result in pair.results:
         for name, value in alone.metrics.items():
             assert result["metrics"][name] == pytest.approx(value, abs=LOSS_TOLERANCE), name
@@ -158,12 +170,9 @@ def _numbers(line: str) -> list[float]:
 
 @pytest.mark.slow
 def test_a_pair_that_was_killed_goes_on_from_the_first_ranks_checkpoint(
-    folders: JobFolders, tmp_path: Path
+    folders: JobFolders, through: Pair, tmp_path: Path
 ) -> None:
-    channel = folders.channels["training"]
-    through = Pair(tmp_path / "through", channel)
-    through.run(TUNED)
-    pair = Pair(tmp_path / "pair", channel)
+    pair = Pair(tmp_path / "pair", folders.channels["training"])
     pair.run(TUNED, checkpoints=True, die_at="epoch=5 ")  # epoch 4 is the last one that is kept
     assert pair.exit_codes[0] == 9
     assert pair.exit_codes[1] not in (0, 9), "a rank without its peer must not go on"

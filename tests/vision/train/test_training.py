@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
+import runpy
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -202,12 +202,17 @@ def test_main_in_a_job_folder(
     ]
 
 
-def test_main_fails_as_a_job_with_one_sentence(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "fogbank.vision.train", "--data", str(tmp_path / "absent")]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert ended.returncode == 1
-    assert ended.stderr.startswith("error: the folder of the train channel does not exist")
-    assert len(ended.stderr.splitlines()) == 1
+def test_it_fails_as_a_job_with_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An exit with words: Python prints them to standard error and ends with 1."""
+    monkeypatch.setattr(sys, "argv", ["train", "--data", str(tmp_path / "absent")])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("fogbank.vision.train", run_name="__main__")
+    said = ended.value.code
+    assert isinstance(said, str)
+    assert said.startswith("error: the folder of the train channel does not exist")
+    assert len(said.splitlines()) == 1
 
 
 def test_dogs_in_a_nutshell(dogs: Path, tmp_path: Path) -> None:
