@@ -12,6 +12,7 @@ import pytest
 
 from fogbank.cloud.context import BodyStream, Request, Response
 from fogbank.cloud.errors import ServiceError
+from fogbank.cloud.http1.connection import MAX_HEAD_BYTES
 from fogbank.cloud.http1.server import KEEP_ALIVE_S, HttpServer
 from fogbank.testing.clock import ManualClock
 
@@ -303,6 +304,18 @@ async def test_what_is_not_http_is_refused(sent: str) -> None:
         status, headers, _ = await client.answer()
         assert (status, headers["connection"]) == (400, "close")
         assert await client.rest() == b""
+
+
+@pytest.mark.parametrize("begun", ["GET /", "GET / HTTP/1.1\nX-Long: "])
+async def test_a_head_without_an_end_is_refused(begun: str) -> None:
+    async with serving(echo) as site:
+        client = await site.client()
+        for piece in (begun, *["a" * 1024] * (MAX_HEAD_BYTES // 1024 + 1)):
+            client.send(piece)
+            for _ in range(5):  # until the server has read it: one piece at a time
+                await asyncio.sleep(0)
+        status, headers = await client.head()
+        assert (status, headers["connection"]) == (431, "close")
 
 
 async def test_nonsense_behind_a_request_does_not_cost_its_answer() -> None:

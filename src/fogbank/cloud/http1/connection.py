@@ -22,6 +22,11 @@ log = logging.getLogger("fogbank.server")
 Answer = Callable[[Request], Awaitable[Response]]
 """Never raises but for a bug: that is answered with 500, and the connection closed."""
 
+MAX_HEAD_BYTES = 64 * 1024
+"""Of a request's line and headers; S3's user metadata takes 2 KB of it, a signature and its token
+4. Who sends more before the head's end is refused, and not kept in memory for ever. The pieces in
+which a head begins and ends are not counted: there may be bodies in them."""
+
 _JOINED_BYTES = 256 * 1024
 """Up to so much body goes out in one write with its head: copying it costs less than two writes."""
 
@@ -64,6 +69,7 @@ class Connection(asyncio.Protocol):
         self._source_ip = ""
         self._url = b""
         self._headers: list[tuple[str, str]] = []
+        self._head_bytes: int | None = None  # of a head that has begun; None between two
         self._arriving: RequestBody | None = None
         self._waiting: deque[_Exchange] = deque()
         self._running: asyncio.Task[None] | None = None
@@ -94,6 +100,8 @@ class Connection(asyncio.Protocol):
         self.active_s = self._server.clock.monotonic_s()
         if self._is_last:
             return
+        if self._head_bytes is not None:
+            self._head_bytes += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -104,6 +112,10 @@ class Connection(asyncio.Protocol):
                 self._arriving.lose()
             if self._running is None:
                 self._write_plain(400, "Invalid HTTP request received.")
+        if self._head_bytes is not None and self._head_bytes > MAX_HEAD_BYTES:
+            self._is_last = True
+            if self._running is None:
+                self._write_plain(431, f"The headers are larger than {MAX_HEAD_BYTES} bytes.")
 
     def pause_writing(self) -> None:
         self._writable = self._loop.create_future()
@@ -116,6 +128,7 @@ class Connection(asyncio.Protocol):
     # -- httptools calls these
 
     def on_message_begin(self) -> None:
+        self._head_bytes = 0
         self._url = b""
         self._headers = []
 
@@ -126,6 +139,7 @@ class Connection(asyncio.Protocol):
         self._headers.append((name.decode("latin-1").lower(), value.decode("latin-1")))
 
     def on_headers_complete(self) -> None:
+        self._head_bytes = None
         url = httptools.parse_url(self._url)
         headers = Headers(tuple(self._headers))
         waits = headers.get("expect").lower() == "100-continue"
