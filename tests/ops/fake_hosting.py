@@ -61,6 +61,7 @@ class FakeHosting:
         EndpointName: str,
         EndpointConfigName: str,
         RetainAllVariantProperties: bool = False,
+        DeploymentConfig: dict[str, Any] | None = None,
     ) -> None:
         endpoint = self.endpoints[EndpointName]
         if endpoint["status"] != "InService":

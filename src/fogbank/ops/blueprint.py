@@ -135,11 +135,15 @@ class Blueprint:
         names = self.names
         served = model.desired(self.spec, self.survey.inference_code, names, source_uri)
         config = endpoint_config.desired(self.spec, names, served.name)
+        update = self.spec.endpoint.update
         return Hosting(
             role=role.hosting_role(names),
             model=served,
             config=config,
             endpoint=endpoint.desired(
-                names, config.name, keep_counts=self.spec.endpoint.scaling is not None
+                names,
+                config.name,
+                keep_counts=self.spec.endpoint.scaling is not None,
+                deployment_config=update.deployment_config if update else None,
             ),
         )

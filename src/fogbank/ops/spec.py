@@ -30,6 +30,7 @@ from fogbank.ops.spec_section import (
     plain_text,
 )
 from fogbank.ops.spec_tune import EPOCHS, Tune
+from fogbank.ops.spec_update import Update
 
 _NUMBER = r"([-+]?(?:[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?))"
 
@@ -138,6 +139,8 @@ class Endpoint(Section):
     """How many serve at first; with `scaling`, how many is up to the load."""
     scaling: Scaling | None = None
     """Instances come and go with the load; without it their number stays."""
+    update: Update | None = None
+    """How a new model takes over; without it all traffic moves as soon as it can serve."""
 
     @model_validator(mode="after")
     def _checked(self) -> Self:

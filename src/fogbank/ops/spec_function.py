@@ -7,11 +7,11 @@ provisioned concurrency"; API reference, PutRetentionPolicy.
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
-from fogbank.ops.spec_section import RelativePath, Script, Section, mistake
+from fogbank.ops.spec_section import RelativePath, Script, Section, as_tuple, mistake
 
 _NAME = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _HOST = re.compile(rf"(?:\*\.)?{_NAME}(?:\.{_NAME})+(?::[1-9][0-9]{{0,4}})?")
@@ -34,10 +34,6 @@ def _s3_prefix(text: str) -> str:
     return text
 
 
-def _tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
-
-
 class Function(Section):
     """The Lambda function in front of the endpoint: what websites and APIs call."""
 
@@ -56,12 +52,12 @@ class Function(Section):
     """More than the 60 s that the endpoint has for an answer, so that a time-out is answered (504)
     and not cut off."""
     allowed_hosts: Annotated[
-        tuple[Annotated[str, AfterValidator(_host)], ...], BeforeValidator(_tuple)
+        tuple[Annotated[str, AfterValidator(_host)], ...], BeforeValidator(as_tuple)
     ] = ()
     """Hosts whose pictures it may fetch for `{"url": ...}`; `*.example.com` stands for all below
     it. Without any, no address is fetched."""
     s3_prefixes: Annotated[
-        tuple[Annotated[str, AfterValidator(_s3_prefix)], ...], BeforeValidator(_tuple)
+        tuple[Annotated[str, AfterValidator(_s3_prefix)], ...], BeforeValidator(as_tuple)
     ] = ()
     """What it may read for `{"s3": ...}`, such as `s3://bucket/pictures/`; its role allows no
     more."""

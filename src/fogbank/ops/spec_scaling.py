@@ -7,11 +7,11 @@ Auto Scaling API reference, PutScalingPolicy, PutScheduledAction.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
-from fogbank.ops.spec_section import Section, mistake
+from fogbank.ops.spec_section import Section, as_tuple, mistake
 
 Metric = Literal["invocations", "concurrency", "cpu"]
 
@@ -23,10 +23,6 @@ METRICS: Mapping[str, str] = {
 """What `target` counts."""
 
 AUTO = "auto"
-
-
-def _tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
 
 
 class Schedule(Section):
@@ -63,7 +59,7 @@ class Scaling(Section):
     """After a change nothing is taken away for so long."""
     scale_out_cooldown_s: Annotated[int, Field(ge=0, le=86_400)] = 300
     """After a scale-out only a larger one comes for so long."""
-    schedule: Annotated[tuple[Schedule, ...], BeforeValidator(_tuple)] = ()
+    schedule: Annotated[tuple[Schedule, ...], BeforeValidator(as_tuple)] = ()
 
     @model_validator(mode="after")
     def _checked(self) -> Self:

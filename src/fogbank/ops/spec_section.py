@@ -44,6 +44,11 @@ def mistake(message: str, *key: str, value: object = None) -> ValidationError:
     )
 
 
+def as_tuple(value: Any) -> Any:
+    """A list of YAML as sections keep it: they cannot be changed."""
+    return tuple(value) if isinstance(value, list) else value
+
+
 def plain_text(value: Any) -> Any:
     """A plain value of YAML as a script sees it: true, 3 and 0.5 become text, all else stays."""
     if isinstance(value, bool):

@@ -31,6 +31,8 @@ class Desired:
     tags: list[dict[str, str]]
     keep_counts: bool = False
     """Whether an update leaves the number of instances as it is: auto scaling has chosen it."""
+    deployment_config: Mapping[str, Any] | None = None
+    """How an update moves the traffic; None: all at once."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,9 +45,19 @@ class Found:
     """Why it failed."""
 
 
-def desired(names: Names, config_name: str, *, keep_counts: bool = False) -> Desired:
+def desired(
+    names: Names,
+    config_name: str,
+    *,
+    keep_counts: bool = False,
+    deployment_config: Mapping[str, Any] | None = None,
+) -> Desired:
     return Desired(
-        name=names.endpoint, config_name=config_name, tags=names.tags, keep_counts=keep_counts
+        name=names.endpoint,
+        config_name=config_name,
+        tags=names.tags,
+        keep_counts=keep_counts,
+        deployment_config=deployment_config,
     )
 
 
@@ -118,6 +130,7 @@ def _update(desired: Desired, found: Found) -> Step:
             "EndpointName": desired.name,
             "EndpointConfigName": desired.config_name,
             **({"RetainAllVariantProperties": True} if desired.keep_counts else {}),
+            **({"DeploymentConfig": config} if (config := desired.deployment_config) else {}),
         },
     )
 
@@ -174,7 +187,7 @@ def _wait_until_it_serves(world: World, name: str, request: Mapping[str, Any]) -
     while True:
         endpoint = world.aws.sagemaker.describe_endpoint(EndpointName=name)
         status, serving = endpoint["EndpointStatus"], endpoint["EndpointConfigName"]
-        world.progress.status(status)
+        world.progress.status(_stage(endpoint))
         if status == "InService" and serving == request["config_name"]:
             return
         if status not in PASSING:
@@ -194,6 +207,17 @@ def _wait_until_it_serves(world: World, name: str, request: Mapping[str, Any]) -
                 )
             )
         world.pause(POLL_S)
+
+
+def _stage(endpoint: Mapping[str, Any]) -> str:
+    """Its status, and what an update does at the moment: Updating, Baking."""
+    summary = endpoint.get("PendingDeploymentSummary", {})
+    stages = {
+        status["Status"]
+        for variant in summary.get("ProductionVariants", ())
+        for status in variant.get("VariantStatus", ())
+    }
+    return ", ".join((endpoint["EndpointStatus"], *sorted(stages)))
 
 
 def _delete_and_wait(world: World, name: str) -> None:
