@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from cli.scaled_project import ScaledProject
+from cli.scaled_project import NAME, ScaledProject
 from fogbank.cli.exit_codes import ExitCode
 from fogbank.core.clock import SystemClock, wait
 from fogbank.ops.spec_file import read_spec
@@ -19,6 +20,30 @@ COMPARISON = (
     "fogbank scale simulate --target 10 --target 25 --target 120 "
     "--scale-in-cooldown 30 --scale-out-cooldown 30"
 )
+
+
+def quiet(cloud: RunningCloud) -> None:
+    """Wait until the load is out of the alarm's window: three periods, 3 s here. Before that a new
+    policy would act on it."""
+    clock, cloudwatch = SystemClock(), cloud.client("cloudwatch")
+    deadline_s = clock.monotonic_s() + 30
+    while clock.monotonic_s() < deadline_s:
+        points = cloudwatch.get_metric_statistics(
+            Namespace="AWS/SageMaker",
+            MetricName="Invocations",
+            Dimensions=[
+                {"Name": "EndpointName", "Value": NAME},
+                {"Name": "VariantName", "Value": "AllTraffic"},
+            ],
+            StartTime=clock.now() - timedelta(seconds=5),
+            EndTime=clock.now() + timedelta(seconds=1),
+            Period=1,
+            Statistics=["Sum"],
+        )["Datapoints"]
+        if not any(point["Sum"] for point in points):
+            return
+        wait(0.2)
+    raise AssertionError("requests still come in")
 
 
 @pytest.fixture
@@ -155,6 +180,7 @@ def test_from_auto_to_a_scaled_endpoint_and_back(
         "scale scaled to a target of 600",
     ]
 
+    quiet(fast_cloud)
     assert project.reads("scale", "set")["endpoint"]["scaling"] == {
         "min": 1,
         "max": 3,

@@ -231,7 +231,8 @@ def test_scaling_in_waits_for_the_requests_in_flight(scaled: Scaled) -> None:
     scaled.bound(2)
     scaled.has(2)
     with ThreadPoolExecutor(9) as pool:
-        answers = [pool.submit(scaled.invoke, 1.0) for _ in range(8)]
+        # They are counted once a second: all eight have to meet one count.
+        answers = [pool.submit(scaled.invoke, 2.0) for _ in range(8)]
         scaled.in_flight(8)
         scaled.bound(1)
         until(lambda: scaled.count() == 1, "one instance out of routing", limit_s=2)
