@@ -37,21 +37,16 @@ def show(
     """
     from fogbank.cli.console import print_json
     from fogbank.cli.scale_view import print_standing
-    from fogbank.cli.session import running_cloud
-    from fogbank.core.arn import Scope
+    from fogbank.cli.session import name_project
     from fogbank.core.hosting_prices import hosting_price
     from fogbank.ops.capacity import read_capacity
     from fogbank.ops.instance_quota import read_instance_quota
-    from fogbank.ops.names import Names
     from fogbank.ops.scaling_review import remarks
     from fogbank.ops.scaling_standing import observe_standing
-    from fogbank.ops.spec_file import FILE_NAME, read_spec
 
-    spec = read_spec(project_dir / FILE_NAME)
-    capacity = read_capacity(project_dir)
-    cloud, running = running_cloud(home, port)
-    names = Names(spec.project, Scope(running.account, running.region))
-    aws = cloud.aws(running)
+    capacity = read_capacity(project_dir)  # a mistake in it is said before a cloud is started
+    project = name_project(project_dir, home, port)
+    spec, names, aws = project.spec, project.names, project.aws
     standing = observe_standing(aws, names)
     if standing is None:
         raise InputError(f"there is no endpoint {names.endpoint}: `fogbank up` deploys it.")
@@ -67,7 +62,7 @@ def show(
                 "usd_per_hour_and_instance": price.usd_per_hour if price else None,
                 "quota": quota.limit,
                 "measured": capacity.model_dump() if capacity else None,
-                "time_scale": running.time_scale,
+                "time_scale": project.cloud.time_scale,
                 "to_do": to_do,
                 "remarks": list(said),
             }
@@ -79,7 +74,7 @@ def show(
         price=price,
         quota=quota,
         capacity=capacity,
-        time_scale=running.time_scale,
+        time_scale=project.cloud.time_scale,
         to_do=to_do,
         remarks=said,
     )
@@ -220,28 +215,23 @@ def history(
 
     from fogbank.cli.console import print_json
     from fogbank.cli.scale_view import print_history
-    from fogbank.cli.session import running_cloud
-    from fogbank.core.arn import Scope
+    from fogbank.cli.session import name_project
     from fogbank.core.clock import SystemClock
-    from fogbank.ops.names import Names
     from fogbank.ops.scaling_history import read_history
-    from fogbank.ops.spec_file import FILE_NAME, read_spec
 
-    spec = read_spec(project_dir / FILE_NAME)
-    cloud, running = running_cloud(home, port)
-    names = Names(spec.project, Scope(running.account, running.region))
+    project = name_project(project_dir, home, port)
     since = SystemClock().now() - timedelta(hours=hours)
-    found = read_history(cloud.aws(running), names, since, not_scaled=not_scaled)
+    found = read_history(project.aws, project.names, since, not_scaled=not_scaled)
     if json:
         print_json(
             {
-                "endpoint": names.endpoint,
-                "time_scale": running.time_scale,
+                "endpoint": project.names.endpoint,
+                "time_scale": project.cloud.time_scale,
                 "events": [event.to_json() for event in found],
             }
         )
         return
-    print_history(found, hours, running.time_scale)
+    print_history(found, hours, project.cloud.time_scale)
 
 
 app.command("measure")(scale_measure.measure)

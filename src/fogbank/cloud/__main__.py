@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
 from functools import partial
@@ -68,18 +69,21 @@ def main(arguments: list[str] | None = None) -> int:
     return serve(settings, log_level=options.log_level)
 
 
-def _time_scale(text: str) -> float:
-    """Beyond 60 a period of a minute would be shorter than the second that metrics are kept by."""
+def _number(name: str, text: str, least: float, most: float, what: str) -> float:
+    """A setting between two bounds. what: which numbers it may be, and what it means."""
     try:
         value = float(text)
     except ValueError:
-        value = 0.0
-    if not 1 <= value <= 60:
-        raise argparse.ArgumentTypeError(
-            f"FOGBANK_TIME_SCALE is {text!r}: it must be a number from 1 (real time) to 60 "
-            "(alarms, cooldowns and metric periods pass 60 times faster)"
-        )
+        value = math.nan  # between no bounds
+    if not least <= value <= most:
+        raise argparse.ArgumentTypeError(f"{name} is {text!r}: it must be a number {what}")
     return value
+
+
+def _time_scale(text: str) -> float:
+    """Beyond 60 a period of a minute would be shorter than the second that metrics are kept by."""
+    what = "from 1 (real time) to 60 (alarms, cooldowns and metric periods pass 60 times faster)"
+    return _number("FOGBANK_TIME_SCALE", text, 1, 60, what)
 
 
 def _function_concurrency(text: str) -> int:
@@ -94,16 +98,11 @@ def _function_concurrency(text: str) -> int:
 
 def _function_idle_s(text: str) -> float:
     """AWS promises no time; minutes are what people see."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0.1 <= value <= 1e6:
-        raise argparse.ArgumentTypeError(
-            f"FOGBANK_FUNCTION_IDLE_S is {text!r}: it must be a number of seconds from 0.1 "
-            "(how long an execution environment of a function may have nothing to do)"
-        )
-    return value
+    what = (
+        "of seconds from 0.1 (how long an execution environment of a function may have nothing to "
+        "do)"
+    )
+    return _number("FOGBANK_FUNCTION_IDLE_S", text, 0.1, 1e6, what)
 
 
 def _instance_counts(name: str, text: str) -> InstanceCounts:
@@ -118,16 +117,8 @@ def _instance_counts(name: str, text: str) -> InstanceCounts:
 
 def _instance_start_s(text: str) -> float:
     """AWS takes 3 to 8 minutes for instances without GPU."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 3600:
-        raise argparse.ArgumentTypeError(
-            f"FOGBANK_INSTANCE_START_S is {text!r}: it must be a number of seconds from 0 (an "
-            "instance is there at once) to 3600; 300 is what AWS takes"
-        )
-    return value
+    what = "of seconds from 0 (an instance is there at once) to 3600; 300 is what AWS takes"
+    return _number("FOGBANK_INSTANCE_START_S", text, 0, 3600, what)
 
 
 if __name__ == "__main__":

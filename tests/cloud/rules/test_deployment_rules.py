@@ -365,7 +365,7 @@ def check_laws(world: World, count: int) -> None:
             assert record.variants[0].current_count + missing <= count
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(configs(), st.integers(2, 10), st.integers(0, 60), st.floats(0, 1))
 def test_an_update_of_healthy_replicas_always_ends(
     config: dict[str, Any], count: int, start_s: int, killed: float
@@ -382,7 +382,7 @@ def test_an_update_of_healthy_replicas_always_ends(
     check_laws(world, count)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(configs(), st.integers(2, 10), st.integers(0, 60), st.floats(0, 1))
 def test_an_alarm_always_ends_with_the_old_configuration(
     config: dict[str, Any], count: int, start_s: int, when: float

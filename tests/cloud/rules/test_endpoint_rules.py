@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fogbank.cloud.records.hosting import Endpoint, TrafficShift, Variant
@@ -390,7 +390,6 @@ class Machine:
                 self.troubles.pop((replica_.variant, replica_.generation), None)
 
 
-@settings(deadline=None)
 @given(st.randoms(use_true_random=False), st.sampled_from([0.0, 0.1, 0.6]), st.integers(1, 3))
 def test_laws_of_a_machine_that_obeys(dice: Random, dies: float, count: int) -> None:
     """Never more containers than wanted, what serves never loses a healthy replica to an update,
