@@ -9,7 +9,6 @@ line feeds.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 from collections.abc import Callable
@@ -146,8 +145,7 @@ class OutputPipe:
         if self._rest is not None:
             self._rest.cancel()
             self._rest = None
-        with contextlib.suppress(ValueError):
-            asyncio.get_running_loop().remove_reader(handle)
+        asyncio.get_running_loop().remove_reader(handle)
         os.close(handle)
 
     def _read(self) -> int:
